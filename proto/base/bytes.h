@@ -1,0 +1,39 @@
+/* bytes.h - a borrowed span of bytes.
+ *
+ * Owns:   nothing.  A span is valid as long as what it points into.
+ */
+#ifndef CHD_PROTO_BASE_BYTES_H
+#define CHD_PROTO_BASE_BYTES_H
+
+#include <string.h>
+
+#include "proto/base/base.h"
+
+typedef struct chd_bytes {
+    const uint8_t *ptr; /* may be NULL only if len is 0 */
+    size_t len;
+} chd_bytes;
+
+static inline chd_bytes chd_bytes_of(const void *ptr, size_t len)
+{
+    return (chd_bytes){(const uint8_t *)ptr, len};
+}
+
+/* View a NUL-terminated string, without its NUL. */
+static inline chd_bytes chd_bytes_str(const char *text)
+{
+    return (chd_bytes){(const uint8_t *)text, strlen(text)};
+}
+
+static inline bool chd_bytes_equal(chd_bytes a, chd_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool chd_bytes_starts_with(chd_bytes whole, chd_bytes prefix)
+{
+    return whole.len >= prefix.len &&
+           (prefix.len == 0 || memcmp(whole.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* limits.h - every bound of the protocol on one page, with its arithmetic and
+ * with what happens at the limit.
+ *
+ * In cache invalidation whatever overflows may be answered by a wider
+ * invalidation, up to "drop everything", so each bound has a safe answer.
+ */
+#ifndef CHD_PROTO_BASE_LIMITS_H
+#define CHD_PROTO_BASE_LIMITS_H
+
+#include <stdint.h>
+
+/* Protocol versions that this release speaks; both protocols count alike.
+ * The build may override them: that is how the tests make an older and a newer
+ * release. */
+#ifndef CHD_PROTOCOL_MIN
+#define CHD_PROTOCOL_MIN 1
+#endif
+#ifndef CHD_PROTOCOL_MAX
+#define CHD_PROTOCOL_MAX 1
+#endif
+
+/* A topic fits the msgpack str 8 format and a file name.  Longer: refused by
+ * the library, ERROR from the sidecar. */
+#define CHD_TOPIC_BYTES_MAX 255
+
+/* A key, tag or prefix.  Longer: refused like a topic. */
+#define CHD_TARGET_BYTES_MAX 1024
+
+/* The payload of an update or message: limits.payload, and its ceiling, half
+ * of a frame, so that a record always fits one. */
+#define CHD_PAYLOAD_BYTES_DEFAULT (64 * 1024)
+#define CHD_PAYLOAD_BYTES_MAX (512 * 1024)
+
+/* One message of either protocol.  Longer: the connection is dropped (libzmq
+ * does that itself with ZMQ_MAXMSGSIZE). */
+#define CHD_FRAME_BYTES_MAX (1024 * 1024)
+
+/* A broadcast or session frame is closed when it has this size, so that a
+ * batch fits caches and a slow link sees progress.  A single larger record
+ * still travels, alone. */
+#define CHD_BATCH_BYTES (64 * 1024)
+
+/* A record around its payload: 1 (array) + 9 (seq) + 1 + 5 (flags) + 9 (hlc) +
+ * 2 + topic + 1 + 3 + target + 5 + payload, rounded up. */
+#define CHD_RECORD_OVERHEAD_MAX                                                \
+    (64 + CHD_TOPIC_BYTES_MAX + CHD_TARGET_BYTES_MAX)
+#define CHD_RECORD_BYTES_MAX (CHD_RECORD_OVERHEAD_MAX + CHD_PAYLOAD_BYTES_MAX)
+
+/* Names of nodes, clusters, regions, releases and clients.  Longer: refused. */
+#define CHD_NAME_BYTES_MAX 127
+
+/* Texts of errors and refusals on the wire.  Longer: cut by the sender,
+ * refused by the receiver. */
+#define CHD_TEXT_BYTES_MAX 255
+
+/* Peers that one node dials.  More: the surplus is not dialled, counted and
+ * reported as degraded. */
+#define CHD_PEERS_MAX 1024
+
+/* Origins whose position is remembered, living and dead.  More: the one that
+ * was silent longest is forgotten; meeting it again means RESET. */
+#define CHD_ORIGINS_MAX 4096
+
+/* Sessions of one sidecar.  More: ERROR and close. */
+#define CHD_SESSIONS_MAX 1024
+
+/* Subscriptions of all sessions together and of one.  More: ERROR and close
+ * for the session that asks. */
+#define CHD_SUBSCRIPTIONS_MAX 65536
+#define CHD_SESSION_SUBSCRIPTIONS_MAX 16384
+
+/* Topics that one RESET names.  More: it names none, which means all. */
+#define CHD_RESET_TOPICS_MAX 1024
+
+/* Items of one PUBLISH.  More: ERROR and close; the library splits. */
+#define CHD_PUBLISH_ITEMS_MAX 4096
+
+/* Bytes of events sent to a session and not yet applied by it.  More: the
+ * session waits in the log, and is RESET when the log leaves it behind. */
+#define CHD_SESSION_WINDOW_BYTES (512 * 1024)
+
+/* Bytes of publishes that a client keeps until their receipts.  More:
+ * COHERD_ERR_AGAIN, or the call waits. */
+#define CHD_PUBLISH_WINDOW_BYTES (1024 * 1024)
+
+/* The log of recent events: log.bytes and its bounds. */
+#define CHD_LOG_BYTES_DEFAULT (32 * 1024 * 1024)
+#define CHD_LOG_BYTES_MIN (4 * 1024 * 1024)
+#define CHD_LOG_BYTES_MAX ((size_t)1024 * 1024 * 1024)
+
+/* Arrays and maps inside each other in a field that this release does not
+ * know.  Deeper: the message is refused.  (Those it knows nest three deep.) */
+#define CHD_DEPTH_MAX 4
+
+/* Sequence numbers, and positions in a session's stream.  Larger: the message
+ * is refused.  So adding a count to one never wraps, and languages without
+ * unsigned numbers can hold them; at a million events a second the first
+ * 290,000 years are safe. */
+#define CHD_SEQ_MAX ((uint64_t)INT64_MAX)
+
+#endif

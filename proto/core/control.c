@@ -1,0 +1,344 @@
+/* control.c - messages of the control sockets: HELLO, WELCOME, REFUSE, PING,
+ * PONG and BYE.  PROTOCOL 3.3 to 3.5.
+ */
+#include "proto/core/state.h"
+
+/* One control message on its way through this file. */
+typedef struct control {
+    chd_mesh_header header;
+    chd_scan scan;   /* behind the header */
+    uint32_t fields; /* left to read      */
+    uint64_t route;
+    chd_peer *dialled; /* whose link brought it; NULL: they dialled us */
+} control;
+
+void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack)
+{
+    /* Every release can read HELLO, so it names the highest version. */
+    const chd_mesh_header header =
+        chd_core_header(core, type, core->config.version_max);
+    const chd_mesh_hello hello = {
+        .version_min = core->config.version_min,
+        .version_max = core->config.version_max,
+        .name = core->config.name,
+        .region = core->config.region,
+        .release = core->config.release,
+        .endpoint = core->config.endpoint,
+        .head = core->sent,
+        .position_count =
+            chd_vector_positions(core->vector, core->positions),
+    };
+    chd_mesh_pack_hello(pack, &header, &hello, core->positions);
+}
+
+static void refuse(chd_core *core, const control *message,
+                   chd_refuse_reason reason, const char *text, chd_out *out)
+{
+    const chd_mesh_header header =
+        chd_core_header(core, CHD_MESH_REFUSE, core->config.version_max);
+    const chd_mesh_refuse body = {
+        .reason = reason,
+        .version_min = core->config.version_min,
+        .version_max = core->config.version_max,
+        .text = chd_bytes_str(text),
+    };
+    chd_pack pack = chd_out_pack(out, CHD_REFUSE_BYTES_MAX);
+
+    chd_mesh_pack_refuse(&pack, &header, &body);
+    chd_core_reply(message->route, &pack, out);
+}
+
+/* The node behind peer and this one have nothing to say to each other. */
+static void mark_refused(chd_core *core, chd_peer *peer)
+{
+    if (peer != NULL) {
+        chd_core_member_gone(core, peer);
+        peer->state = CHD_MEMBER_REFUSED;
+        peer->attempts = 5; /* the longest back-off */
+    }
+}
+
+static void tell_refused(chd_core *core, chd_peer *peer, chd_trace_code code,
+                         const chd_mesh_refuse *why, chd_out *out)
+{
+    const bool news = peer == NULL || peer->state != CHD_MEMBER_REFUSED;
+
+    core->stats.refused++;
+    if (news) {
+        chd_core_trace_text(out, code, peer, why->version_min,
+                            why->version_max, why->text);
+    }
+    mark_refused(core, peer);
+}
+
+static void on_foreign(chd_core *core, const control *message, size_t bytes,
+                       chd_out *out)
+{
+    core->stats.foreign++;
+    core->foreign_count++;
+    if (core->foreign_told_ns == 0 ||
+        chd_elapsed(core->now.mono_ns, core->foreign_told_ns,
+                    CHD_TELL_INTERVAL)) {
+        chd_core_trace_text(out, CHD_TRACE_FOREIGN, message->dialled, bytes,
+                            core->foreign_count, message->header.cluster);
+        core->foreign_told_ns = core->now.mono_ns;
+        core->foreign_count = 0;
+    }
+    if (message->header.type == CHD_MESH_HELLO) {
+        refuse(core, message, CHD_REFUSE_CLUSTER,
+               "this node belongs to another cluster (cluster.name)", out);
+    }
+    if (message->dialled != NULL) {
+        mark_refused(core, message->dialled);
+    }
+}
+
+static void on_self(chd_core *core, const control *message, chd_out *out)
+{
+    chd_peer *peer = message->dialled;
+
+    if (peer == NULL || peer->self) {
+        return;
+    }
+    chd_core_trace(out, CHD_TRACE_PEER_SELF, peer, peer->listed, 0);
+    peer->self = true;
+    if (peer->dialled) {
+        chd_out_add(out, CHD_ACT_HANG_UP)->peer =
+            chd_peers_index(&core->peers, peer);
+        peer->dialled = false;
+    }
+    core->peers_changed = true;
+}
+
+/* The peer that a HELLO or WELCOME is about.  A link that we dialled proves
+ * the address; who dialled us says where to be found, and is dialled back at
+ * once: it is enough that one side sees the other in DNS. */
+static chd_peer *introduce(chd_core *core, const control *message,
+                           const chd_endpoint *endpoint, chd_out *out)
+{
+    if (message->dialled != NULL) {
+        return message->dialled;
+    }
+    chd_peer *peer = chd_peers_at(&core->peers, endpoint);
+    if (peer == NULL) {
+        peer = chd_peers_add(&core->peers, endpoint, core->now.mono_ns);
+    }
+    if (peer == NULL) {
+        chd_core_trace(out, CHD_TRACE_PEERS_FULL, NULL, core->peers.count_max,
+                       core->peers.count);
+        refuse(core, message, CHD_REFUSE_FULL, "too many peers (limits.peers)",
+               out);
+    }
+    return peer;
+}
+
+static chd_err on_hello(chd_core *core, control *message, chd_out *out)
+{
+    chd_mesh_hello hello;
+    const chd_err err =
+        chd_mesh_scan_hello(&message->scan, message->fields, &hello);
+
+    if (err != CHD_OK) {
+        return err;
+    }
+    if (core->state == CHD_NODE_DRAINING) {
+        return CHD_OK;
+    }
+    const bool asked = message->header.type == CHD_MESH_HELLO;
+    chd_peer *peer = asked && message->dialled == NULL
+                         ? chd_peers_at(&core->peers, &hello.endpoint)
+                         : message->dialled;
+    if (hello.version_min > core->config.version_max ||
+        hello.version_max < core->config.version_min) {
+        const chd_mesh_refuse why = {
+            .version_min = hello.version_min,
+            .version_max = hello.version_max,
+            .text = hello.name,
+        };
+        if (asked) {
+            refuse(core, message, CHD_REFUSE_VERSION,
+                   "no common protocol version", out);
+        }
+        tell_refused(core, peer, CHD_TRACE_PEER_REFUSED, &why, out);
+        return CHD_OK;
+    }
+    peer = introduce(core, message, &hello.endpoint, out);
+    if (peer == NULL) {
+        return CHD_OK;
+    }
+    chd_core_member_hello(core, peer, &message->header, &hello, out);
+    if (asked) {
+        chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+        chd_core_pack_hello(core, CHD_MESH_WELCOME, &pack);
+        chd_core_reply(message->route, &pack, out);
+    }
+    return CHD_OK;
+}
+
+static chd_err on_refuse(chd_core *core, control *message, chd_out *out)
+{
+    chd_mesh_refuse why;
+    const chd_err err =
+        chd_mesh_scan_refuse(&message->scan, message->fields, &why);
+
+    if (err == CHD_OK && message->dialled != NULL) {
+        tell_refused(core, message->dialled, CHD_TRACE_PEER_REFUSES, &why,
+                     out);
+    }
+    return err;
+}
+
+/* What PING and PONG have in common: where the other side stands. */
+static chd_peer *note_position(chd_core *core, const control *message,
+                               const chd_mesh_ping *ping, chd_out *out)
+{
+    chd_peer *peer = chd_peers_node(&core->peers, message->header.sender);
+
+    if (peer == NULL) {
+        return NULL;
+    }
+    chd_core_member_heard(core, peer, false, out);
+    peer->acknowledged = chd_max_u64(peer->acknowledged, ping->received);
+    peer->hears_us = ping->heard;
+    if (ping->heard) {
+        peer->hears_us_ns = core->now.mono_ns;
+    }
+    return peer;
+}
+
+static chd_err on_ping(chd_core *core, control *message, chd_out *out)
+{
+    chd_mesh_ping ping;
+    const chd_err err =
+        chd_mesh_scan_ping(&message->scan, message->fields, &ping);
+
+    if (err != CHD_OK) {
+        return err;
+    }
+    const chd_peer *peer = note_position(core, message, &ping, out);
+    const chd_origin *origin =
+        chd_vector_find(core->vector, message->header.sender);
+    const chd_mesh_header header =
+        chd_core_header(core, CHD_MESH_PONG, message->header.version);
+    const chd_mesh_ping pong = {
+        .t0 = ping.t0,
+        .received = origin == NULL ? 0 : origin->received,
+        .heard = peer != NULL && peer->state == CHD_MEMBER_LIVE,
+        .digest = chd_vector_digest(core->vector),
+        .head = core->sent,
+    };
+    chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
+    chd_mesh_pack_ping(&pack, &header, &pong);
+    chd_core_reply(message->route, &pack, out);
+    return CHD_OK;
+}
+
+static chd_err on_pong(chd_core *core, control *message, chd_out *out)
+{
+    chd_mesh_ping pong;
+    const chd_err err =
+        chd_mesh_scan_pong(&message->scan, message->fields, &pong);
+
+    if (err != CHD_OK) {
+        return err;
+    }
+    core->stats.pongs_received++;
+    chd_peer *peer = note_position(core, message, &pong, out);
+    if (peer != NULL) {
+        /* t0 is our own clock, but what comes back is only as honest as the
+         * peer: a time that never was counts as no time at all. */
+        peer->rtt_ns = chd_since(core->now.mono_ns, pong.t0);
+        peer->head = chd_max_u64(peer->head, pong.head);
+    }
+    return CHD_OK;
+}
+
+static chd_err on_bye(chd_core *core, control *message)
+{
+    uint64_t head;
+    const chd_err err =
+        chd_mesh_scan_head(&message->scan, message->fields, &head);
+    chd_peer *peer = chd_peers_node(&core->peers, message->header.sender);
+
+    if (err == CHD_OK && peer != NULL && !peer->leaving) {
+        peer->leaving = true;
+        peer->left_ns = core->now.mono_ns;
+        peer->head = chd_max_u64(peer->head, head);
+        core->peers_changed = true;
+    }
+    return err;
+}
+
+/* Another node answers on a link than the one we knew there: its process was
+ * replaced.  Say HELLO to whoever it is now. */
+static void greet_replacement(chd_core *core, const control *message,
+                              chd_out *out)
+{
+    const chd_peer *peer = message->dialled;
+    const uint64_t type = message->header.type;
+
+    if (peer != NULL && type == CHD_MESH_PONG &&
+        peer->node != message->header.sender && !peer->alias) {
+        chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+        chd_core_pack_hello(core, CHD_MESH_HELLO, &pack);
+        chd_core_send(core, peer, &pack, out);
+    }
+}
+
+static chd_err dispatch(chd_core *core, control *message, chd_out *out)
+{
+    switch (message->header.type) {
+    case CHD_MESH_HELLO:
+    case CHD_MESH_WELCOME:
+        return on_hello(core, message, out);
+    case CHD_MESH_PING:
+        return on_ping(core, message, out);
+    case CHD_MESH_PONG:
+        return on_pong(core, message, out);
+    case CHD_MESH_BYE:
+        return on_bye(core, message);
+    default:
+        core->stats.unknown++;
+        return CHD_OK;
+    }
+}
+
+void chd_core_on_control(chd_core *core, const chd_input *input, chd_out *out)
+{
+    const chd_bytes bytes = input->u.message.bytes;
+    const uint32_t index = input->u.message.peer;
+    control message = {.route = input->u.message.route};
+    chd_err err;
+
+    if (index != CHD_PEER_NONE) {
+        CHD_ASSERT(index < core->peers.high);
+        /* A message may still arrive on a link that was just hung up. */
+        message.dialled = core->peers.all[index].dialled
+                              ? &core->peers.all[index]
+                              : NULL;
+    }
+    chd_scan_init(&message.scan, bytes);
+    err = chd_mesh_scan_header(&message.scan, &message.header,
+                               &message.fields);
+    if (err != CHD_OK) {
+        chd_core_malformed(core, 0, err, bytes.len, out);
+        return;
+    }
+    if (message.header.sender == core->config.node) {
+        on_self(core, &message, out);
+        return;
+    }
+    if (message.header.type == CHD_MESH_REFUSE) {
+        err = on_refuse(core, &message, out);
+    } else if (!chd_bytes_equal(message.header.cluster,
+                                core->config.cluster)) {
+        on_foreign(core, &message, bytes.len, out);
+        return;
+    } else {
+        greet_replacement(core, &message, out);
+        err = dispatch(core, &message, out);
+    }
+    if (err != CHD_OK) {
+        chd_core_malformed(core, message.header.sender, err, bytes.len, out);
+    }
+}

@@ -1,0 +1,318 @@
+/* local.c - the sidecar's end of the sessions.  PROTOCOL 4. */
+#include "proto/core/state.h"
+
+/* The largest answer besides REPORT and RESET. */
+#define ANSWER_BYTES_MAX (256 + 4 * CHD_NAME_BYTES_MAX + CHD_TEXT_BYTES_MAX)
+
+static void send(uint32_t index, const chd_pack *pack, chd_out *out)
+{
+    const chd_bytes bytes = chd_out_keep(out, pack);
+    chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
+    action->session = index;
+    action->bytes = bytes;
+}
+
+/* Say what was wrong, then close: the session is not to be trusted to have
+ * understood anything else.  Others are not touched. */
+static void fail(chd_core *core, uint32_t index, chd_local_error code,
+                 const char *text, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+    chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
+
+    chd_local_pack_error(&pack, code, text);
+    send(index, &pack, out);
+    chd_out_add(out, CHD_ACT_SESSION_CLOSE)->session = index;
+    core->stats.sessions_refused++;
+    chd_core_trace_text(out, CHD_TRACE_SESSION_REFUSED, NULL, index, code,
+                        chd_bytes_str(text));
+    session->closing = true;
+    chd_route_clear(core->route, index);
+}
+
+void chd_core_on_session_open(chd_core *core, uint32_t index)
+{
+    CHD_ASSERT(index < core->config.session_count_max);
+    CHD_ASSERT(!core->sessions[index].open);
+    core->sessions[index] = (chd_session){.open = true};
+    core->session_high =
+        index >= core->session_high ? index + 1 : core->session_high;
+    core->session_count++;
+    core->stats.sessions_opened++;
+}
+
+void chd_core_on_session_closed(chd_core *core, uint32_t index, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+
+    CHD_ASSERT(session->open);
+    if (session->greeted) {
+        chd_core_trace(out, CHD_TRACE_SESSION_CLOSED, NULL, index,
+                       session->delivered);
+    }
+    chd_route_clear(core->route, index);
+    session->open = false;
+    core->session_count--;
+}
+
+static void on_hello(chd_core *core, uint32_t index,
+                     const chd_local_hello *hello, chd_out *out)
+{
+    const chd_core_config *config = &core->config;
+    chd_session *session = &core->sessions[index];
+
+    if (hello->version_min > config->version_max ||
+        hello->version_max < config->version_min) {
+        fail(core, index, CHD_LOCAL_ERR_VERSION,
+             "the sidecar and the library have no protocol version in common: "
+             "update the older one",
+             out);
+        return;
+    }
+    session->greeted = true;
+    session->client = hello->client;
+    session->pid = hello->pid;
+    session->cursor = chd_log_end(core->log);
+    chd_core_trace_text(out, CHD_TRACE_SESSION_OPEN, NULL, index, hello->pid,
+                        hello->name);
+
+    const chd_local_welcome welcome = {
+        .version = chd_min_u64(hello->version_max, config->version_max),
+        .node = config->node,
+        .node_name = config->name,
+        .region = config->region,
+        .cluster = config->cluster,
+        .session = index,
+        .window_bytes = CHD_PUBLISH_WINDOW_BYTES,
+        .payload_max = config->payload_max,
+        .ping_interval_ms = config->ping_interval / CHD_MS,
+    };
+    chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
+    chd_local_pack_welcome(&pack, &welcome);
+    send(index, &pack, out);
+}
+
+/* A subscription begins with a RESET of what it covers: whatever happened to
+ * those topics before is not known to this session. */
+static void confirm_subscription(chd_core *core, uint32_t index,
+                                 const chd_local_list *filters, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+    chd_local_list names = *filters;
+    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+
+    if (names.count > CHD_RESET_TOPICS_MAX) {
+        names = (chd_local_list){0, {NULL, 0}};
+    }
+    session->position++;
+    chd_local_pack_reset_list(&pack, session->position, CHD_RESET_SUBSCRIBED,
+                              &names);
+    session->sent_bytes += pack.len;
+    core->stats.resets++;
+    send(index, &pack, out);
+}
+
+static void on_subscribe(chd_core *core, uint32_t index,
+                         const chd_local_list *filters, chd_out *out)
+{
+    chd_local_list rest = *filters;
+    chd_filter filter;
+
+    if (chd_route_session_count(core->route, index) == 0) {
+        core->sessions[index].cursor = chd_log_end(core->log);
+    }
+    while (chd_local_filter_next(&rest, &filter)) {
+        if (chd_route_add(core->route, index, &filter) != CHD_OK) {
+            fail(core, index, CHD_LOCAL_ERR_LIMIT,
+                 "too many subscriptions: subscribe to a prefix instead",
+                 out);
+            return;
+        }
+    }
+    if (filters->count > 0) {
+        confirm_subscription(core, index, filters, out);
+    }
+}
+
+static void on_unsubscribe(chd_core *core, uint32_t index,
+                           const chd_local_list *filters)
+{
+    chd_local_list rest = *filters;
+    chd_filter filter;
+
+    while (chd_local_filter_next(&rest, &filter)) {
+        chd_route_remove(core->route, index, &filter);
+    }
+}
+
+/* Number an event, stamp it, and put it into the log. */
+static void accept(chd_core *core, chd_event *event)
+{
+    chd_pack pack;
+    chd_scan scan;
+
+    core->head++;
+    core->hlc = chd_hlc_next(core->hlc, core->now.wall_ms);
+    event->seq = core->head;
+    event->hlc = core->hlc;
+    chd_pack_init(&pack, core->record, CHD_RECORD_BYTES_MAX);
+    chd_event_pack(&pack, event);
+    /* The log wants the topic where it lies in the record. */
+    chd_event placed;
+    chd_scan_init(&scan, chd_pack_bytes(&pack));
+    chd_event_scan(&scan, &placed);
+    CHD_ASSERT(chd_scan_end(&scan) == CHD_OK);
+    chd_core_log(core, core->config.node, &placed, chd_pack_bytes(&pack));
+    core->stats.published++;
+}
+
+static void on_publish(chd_core *core, uint32_t index,
+                       const chd_local_publish *publish, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+    chd_local_list items = publish->items;
+    chd_event event;
+
+    if (core->state == CHD_NODE_DRAINING) {
+        /* Without a receipt the library offers it again elsewhere, or later. */
+        return;
+    }
+    while (chd_local_item_next(&items, &event)) {
+        if (event.value.len > core->config.payload_max) {
+            fail(core, index, CHD_LOCAL_ERR_INVALID,
+                 "the payload is larger than limits.payload", out);
+            return;
+        }
+        accept(core, &event);
+    }
+    chd_vector_advance(core->vector, core->config.node, core->head);
+    session->receipt = (chd_local_receipt){
+        .request = publish->request,
+        .origin = core->config.node,
+        .seq = core->head,
+    };
+    session->receipt_due = true;
+    if (publish->wait != CHD_WAIT_NONE) {
+        chd_core_send_receipt(core, index, out);
+    }
+    /* A turn may bring more than the log holds; what is old enough to fill a
+     * batch goes out now. */
+    if (chd_log_end(core->log) - core->sent_cursor >= CHD_BATCH_BYTES) {
+        chd_core_flush(core, out);
+    }
+}
+
+static void on_applied(chd_core *core, uint32_t index, uint64_t position,
+                       uint64_t bytes, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+
+    if (position > session->position || bytes > session->sent_bytes ||
+        bytes < session->applied_bytes) {
+        fail(core, index, CHD_LOCAL_ERR_INVALID,
+             "APPLIED names a position that was not sent", out);
+        return;
+    }
+    session->applied_bytes = bytes;
+}
+
+static void on_ping(chd_core *core, uint32_t index, uint64_t c0, chd_out *out)
+{
+    chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
+
+    chd_local_pack_pong(&pack, c0, core->sessions[index].position);
+    send(index, &pack, out);
+}
+
+static void on_status(chd_core *core, uint32_t index, uint64_t request,
+                      chd_out *out)
+{
+    chd_node_report node;
+    chd_member_report member;
+    uint32_t count = 0;
+    uint32_t i = 0;
+    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+
+    chd_core_report_node(core, core->now, &node);
+    const size_t array_at = chd_local_report_open(&pack, request, &node);
+    for (; chd_core_report_member(core, core->now, &i, &member); i++) {
+        chd_local_report_add(&pack, &member);
+        count++;
+    }
+    chd_local_report_close(&pack, array_at, count);
+    send(index, &pack, out);
+}
+
+static void on_greeted(chd_core *core, uint32_t index,
+                       const chd_local *message, chd_out *out)
+{
+    switch (message->type) {
+    case CHD_LOCAL_SUBSCRIBE:
+        on_subscribe(core, index, &message->u.filters, out);
+        break;
+    case CHD_LOCAL_UNSUBSCRIBE:
+        on_unsubscribe(core, index, &message->u.filters);
+        break;
+    case CHD_LOCAL_PUBLISH:
+        on_publish(core, index, &message->u.publish, out);
+        break;
+    case CHD_LOCAL_APPLIED:
+        on_applied(core, index, message->u.applied.position,
+                   message->u.applied.bytes, out);
+        break;
+    case CHD_LOCAL_PING:
+        on_ping(core, index, message->u.ping.c0, out);
+        break;
+    case CHD_LOCAL_STATUS:
+        on_status(core, index, message->u.request, out);
+        break;
+    case CHD_LOCAL_BYE:
+        core->sessions[index].closing = true;
+        chd_route_clear(core->route, index);
+        chd_out_add(out, CHD_ACT_SESSION_CLOSE)->session = index;
+        break;
+    case CHD_LOCAL_HELLO:
+        fail(core, index, CHD_LOCAL_ERR_STATE, "HELLO was said before", out);
+        break;
+    case CHD_LOCAL_WELCOME:
+    case CHD_LOCAL_RECEIPT:
+    case CHD_LOCAL_EVENTS:
+    case CHD_LOCAL_RESET:
+    case CHD_LOCAL_PONG:
+    case CHD_LOCAL_REPORT:
+    case CHD_LOCAL_ERROR:
+    case CHD_LOCAL_GOODBYE:
+        fail(core, index, CHD_LOCAL_ERR_STATE,
+             "only the sidecar sends a message of this type", out);
+        break;
+    default:
+        /* A newer library may say more than we understand. */
+        break;
+    }
+}
+
+void chd_core_on_session_message(chd_core *core, uint32_t index,
+                                 chd_bytes bytes, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+    chd_local message;
+
+    CHD_ASSERT(session->open);
+    if (session->closing) {
+        return;
+    }
+    const chd_err err = chd_local_scan(bytes, &message);
+    if (err != CHD_OK) {
+        fail(core, index, CHD_LOCAL_ERR_MALFORMED, chd_err_text(err), out);
+        return;
+    }
+    if (session->greeted) {
+        on_greeted(core, index, &message, out);
+    } else if (message.type != CHD_LOCAL_HELLO) {
+        fail(core, index, CHD_LOCAL_ERR_STATE, "HELLO must come first", out);
+    } else if (core->state == CHD_NODE_DRAINING) {
+        fail(core, index, CHD_LOCAL_ERR_STATE, "the sidecar is leaving", out);
+    } else {
+        on_hello(core, index, &message.u.hello, out);
+    }
+}

@@ -1,0 +1,495 @@
+/* members.c - what becomes of a peer.  PROTOCOL 3.3.
+ *
+ *   LISTED    an address; HELLO was sent, nobody answered yet
+ *   JOINING   the node said hello; nothing came over its PUB socket yet
+ *   LIVE      it did
+ *   SILENT    nothing came for CHD_SILENT_PINGS intervals
+ *   REFUSED   it speaks no version of ours, or belongs to another cluster
+ *
+ * A silent node is dead after dead_after: then the address is LISTED again
+ * while it is listed, else forgotten.  A goodbye does the same at once.
+ */
+#include "proto/core/state.h"
+
+/* Dialling an address that never answered: 2 s, 4 s, ... up to this. */
+#define DIAL_INTERVAL_MAX (30 * CHD_SECOND)
+#define DIAL_INTERVAL_MIN (2 * CHD_SECOND)
+
+/* How long what a leaving node sent may be on its way. */
+#define LEAVE_GRACE (1 * CHD_SECOND)
+
+/* The room that one peer's turn can need: HANG_UP, DIAL, HELLO, PING and two
+ * traces. */
+#define TURN_ACTIONS 8
+
+static uint64_t silent_span(const chd_core *core)
+{
+    return CHD_SILENT_PINGS * core->config.ping_interval;
+}
+
+static uint64_t silent_ms(const chd_core *core, const chd_peer *peer)
+{
+    return chd_since(core->now.mono_ns, peer->heard_ns) / CHD_MS;
+}
+
+static uint64_t received_of(const chd_core *core, uint64_t node)
+{
+    const chd_origin *origin = chd_vector_find(core->vector, node);
+    return origin == NULL ? 0 : origin->received;
+}
+
+/* The next dial, with jitter of a quarter so that a restarted fleet does not
+ * knock in step. */
+static uint64_t dial_interval(chd_core *core, const chd_peer *peer)
+{
+    const uint32_t shift = peer->attempts < 5 ? peer->attempts : 5;
+    const uint64_t span =
+        chd_min_u64(DIAL_INTERVAL_MIN << shift, DIAL_INTERVAL_MAX);
+    return span + chd_prng_below(&core->prng, span / 4 + 1);
+}
+
+static void hang_up(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    if (peer->dialled) {
+        chd_out_add(out, CHD_ACT_HANG_UP)->peer =
+            chd_peers_index(&core->peers, peer);
+        peer->dialled = false;
+    }
+}
+
+void chd_core_member_gone(chd_core *core, chd_peer *peer)
+{
+    peer->node = 0;
+    peer->state = CHD_MEMBER_LISTED;
+    peer->alias = false;
+    peer->leaving = false;
+    peer->hears_us = false;
+    peer->deaf = false;
+    peer->rtt_ns = 0;
+    peer->head = 0;
+    peer->attempts = 0;
+    peer->added_ns = core->now.mono_ns;
+    peer->unlisted_ns = core->now.mono_ns;
+    peer->dial_due_ns = chd_after(core->now.mono_ns, DIAL_INTERVAL_MIN);
+    chd_name_set(&peer->name, (chd_bytes){NULL, 0});
+    chd_name_set(&peer->region, (chd_bytes){NULL, 0});
+    chd_name_set(&peer->release, (chd_bytes){NULL, 0});
+    core->peers_changed = true;
+}
+
+void chd_core_peer_drop(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    chd_core_trace(out, CHD_TRACE_PEER_FORGOTTEN, peer,
+                   silent_ms(core, peer), peer->listed);
+    hang_up(core, peer, out);
+    chd_peers_remove(&core->peers, peer);
+    core->peers_changed = true;
+}
+
+/* The node already answers at another address: keep the one that works. */
+static bool settle_alias(chd_core *core, chd_peer *peer, uint64_t node,
+                         chd_out *out)
+{
+    chd_peer *other = chd_peers_node(&core->peers, node);
+
+    if (other == NULL || other == peer) {
+        return false;
+    }
+    if (other->state == CHD_MEMBER_SILENT) {
+        chd_core_trace(out, CHD_TRACE_PEER_MOVED, other,
+                       received_of(core, node), other->head);
+        chd_core_member_gone(core, other);
+        return false;
+    }
+    peer->alias = true;
+    peer->dial_due_ns = chd_after(core->now.mono_ns, DIAL_INTERVAL_MAX);
+    hang_up(core, peer, out);
+    return true;
+}
+
+/* Take up the node's position: this is where we start to follow it.  Whatever
+ * it sent before is unknown here, so caches that exist already are reset. */
+static void adopt(chd_core *core, uint64_t node, uint64_t position,
+                  chd_out *out)
+{
+    if (chd_vector_find(core->vector, node) != NULL) {
+        return;
+    }
+    chd_vector_add(core->vector, node, position, core->now.mono_ns);
+    if (position > 0) {
+        const chd_trace trace = {.code = CHD_TRACE_BASELINE,
+                                 .node = node,
+                                 .a = position};
+        chd_out_trace(out, &trace);
+        chd_core_reset_all(core, CHD_RESET_JOINED);
+    }
+}
+
+static void adopt_all(chd_core *core, uint64_t sender,
+                      const chd_mesh_hello *hello, chd_out *out)
+{
+    chd_bytes positions = hello->positions;
+    chd_position position;
+
+    adopt(core, sender, hello->head, out);
+    while (chd_mesh_position_next(&positions, &position)) {
+        if (position.origin != core->config.node) {
+            adopt(core, position.origin, position.seq, out);
+        }
+    }
+}
+
+void chd_core_member_hello(chd_core *core, chd_peer *peer,
+                           const chd_mesh_header *header,
+                           const chd_mesh_hello *hello, chd_out *out)
+{
+    if (settle_alias(core, peer, header->sender, out)) {
+        return;
+    }
+    const bool known = peer->node == header->sender;
+    if (!known && peer->node != 0) {
+        chd_core_trace(out, CHD_TRACE_PEER_REPLACED, peer,
+                       received_of(core, peer->node), peer->head);
+        chd_core_member_gone(core, peer);
+    }
+    peer->node = header->sender;
+    peer->alias = false;
+    peer->attempts = 0;
+    peer->head = chd_max_u64(peer->head, hello->head);
+    peer->version = chd_min_u64(core->config.version_max, hello->version_max);
+    chd_name_set(&peer->name, hello->name);
+    chd_name_set(&peer->region, hello->region);
+    chd_name_set(&peer->release, hello->release);
+    if (!known) {
+        peer->state = CHD_MEMBER_JOINING;
+        peer->ping_due_ns = core->now.mono_ns;
+        peer->hears_us_ns = core->now.mono_ns;
+        peer->events_heard_ns = core->now.mono_ns;
+        chd_core_trace(out, CHD_TRACE_PEER_HELLO, peer, peer->version,
+                       hello->head);
+    }
+    adopt_all(core, header->sender, hello, out);
+    chd_core_member_heard(core, peer, false, out);
+    core->peers_changed = true;
+}
+
+void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
+                           chd_out *out)
+{
+    const uint64_t silent = silent_ms(core, peer);
+
+    peer->heard_ns = core->now.mono_ns;
+    chd_vector_touch(core->vector, peer->node, core->now.mono_ns);
+    if (on_events) {
+        peer->events_heard_ns = core->now.mono_ns;
+        if (peer->state == CHD_MEMBER_JOINING) {
+            chd_core_trace(out, CHD_TRACE_PEER_LIVE, peer,
+                           received_of(core, peer->node), peer->head);
+            peer->state = CHD_MEMBER_LIVE;
+            peer->attempts = 0;
+            core->peers_changed = true;
+        }
+    }
+    if (peer->state == CHD_MEMBER_SILENT) {
+        peer->state = CHD_MEMBER_JOINING;
+        peer->events_heard_ns = core->now.mono_ns;
+        chd_core_trace(out, CHD_TRACE_PEER_BACK, peer, silent,
+                       received_of(core, peer->node));
+        core->peers_changed = true;
+    }
+}
+
+static void dial(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    hang_up(core, peer, out);
+    chd_action *action = chd_out_add(out, CHD_ACT_DIAL);
+    action->peer = chd_peers_index(&core->peers, peer);
+    action->endpoint = peer->endpoint;
+    peer->dialled = true;
+    peer->dial_due_ns =
+        chd_after(core->now.mono_ns, dial_interval(core, peer));
+    peer->attempts++;
+    chd_core_trace(out, CHD_TRACE_PEER_DIALLED, peer, peer->listed,
+                   peer->node != 0);
+}
+
+/* Say HELLO to a peer; its bytes are shared by all who are due this turn. */
+static void say_hello(chd_core *core, const chd_peer *peer, chd_bytes *hello,
+                      chd_out *out)
+{
+    if (hello->len == 0) {
+        chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+        chd_core_pack_hello(core, CHD_MESH_HELLO, &pack);
+        *hello = chd_out_keep(out, &pack);
+    }
+    chd_action *action = chd_out_add(out, CHD_ACT_SEND);
+    action->peer = chd_peers_index(&core->peers, peer);
+    action->bytes = *hello;
+}
+
+static void ping(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    const uint64_t interval = core->config.ping_interval;
+    const chd_mesh_header header =
+        chd_core_header(core, CHD_MESH_PING, peer->version);
+    const chd_mesh_ping message = {
+        .t0 = core->now.mono_ns,
+        .received = received_of(core, peer->node),
+        .heard = peer->state == CHD_MEMBER_LIVE,
+        .digest = chd_vector_digest(core->vector),
+    };
+    chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
+
+    chd_mesh_pack_ping(&pack, &header, &message);
+    chd_core_send(core, peer, &pack, out);
+    core->stats.pings_sent++;
+    /* Up to an eighth early, so that a fleet that started together does not go
+     * on pinging in step. */
+    peer->ping_due_ns =
+        chd_after(core->now.mono_ns,
+                  interval - chd_prng_below(&core->prng, interval / 8 + 1));
+}
+
+/* A link that carries control messages but no beacons is dialled again. */
+static void mend_events_link(chd_core *core, chd_peer *peer, chd_bytes *hello,
+                             chd_out *out)
+{
+    const uint64_t patience = silent_span(core)
+                              << (peer->attempts < 4 ? peer->attempts : 4);
+
+    if (!chd_elapsed(core->now.mono_ns, peer->events_heard_ns, patience)) {
+        return;
+    }
+    chd_core_trace(out, CHD_TRACE_PEER_REDIALLED, peer,
+                   chd_since(core->now.mono_ns, peer->events_heard_ns) /
+                       CHD_MS,
+                   peer->attempts + 1);
+    core->stats.redials++;
+    peer->state = CHD_MEMBER_JOINING;
+    dial(core, peer, out);
+    say_hello(core, peer, hello, out);
+}
+
+/* It hears us again when it says so; it is deaf when it has not said so for as
+ * long as we would call it silent. */
+static void judge_hearing(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    const bool lost = chd_elapsed(core->now.mono_ns, peer->hears_us_ns,
+                                  silent_span(core));
+
+    if (lost != peer->deaf) {
+        peer->deaf = lost;
+        chd_core_trace(out, lost ? CHD_TRACE_PEER_DEAF : CHD_TRACE_PEER_HEARS,
+                       peer, silent_ms(core, peer),
+                       received_of(core, peer->node));
+    }
+}
+
+static void unknown_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
+                         chd_out *out)
+{
+    if (!peer->listed &&
+        chd_elapsed(core->now.mono_ns, peer->unlisted_ns,
+                    core->config.dead_after)) {
+        chd_core_peer_drop(core, peer, out);
+        return;
+    }
+    if (!peer->self && core->now.mono_ns >= peer->dial_due_ns) {
+        dial(core, peer, out);
+        say_hello(core, peer, hello, out);
+    }
+}
+
+static void left_turn(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    const uint64_t received = received_of(core, peer->node);
+
+    if (received < peer->head &&
+        !chd_elapsed(core->now.mono_ns, peer->left_ns, LEAVE_GRACE)) {
+        return;
+    }
+    chd_core_lost(core, peer->node, peer->head, out);
+    chd_core_trace(out, CHD_TRACE_PEER_LEFT, peer, received, peer->head);
+    hang_up(core, peer, out);
+    if (peer->listed) {
+        chd_core_member_gone(core, peer);
+    } else {
+        chd_peers_remove(&core->peers, peer);
+        core->peers_changed = true;
+    }
+}
+
+static void silent_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
+                        chd_out *out)
+{
+    if (chd_elapsed(core->now.mono_ns, peer->heard_ns,
+                    core->config.dead_after)) {
+        chd_core_trace(out, CHD_TRACE_PEER_DEAD, peer, silent_ms(core, peer),
+                       received_of(core, peer->node));
+        if (peer->listed) {
+            chd_core_member_gone(core, peer);
+        } else {
+            chd_core_peer_drop(core, peer, out);
+        }
+        return;
+    }
+    /* Pings to a silent peer pile up in the transport; dialling again drops
+     * them, and finds a host that was replaced behind its address. */
+    if (core->now.mono_ns >= peer->dial_due_ns) {
+        dial(core, peer, out);
+        say_hello(core, peer, hello, out);
+    }
+}
+
+static void member_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
+                        chd_out *out)
+{
+    if (!peer->dialled) {
+        dial(core, peer, out);
+        say_hello(core, peer, hello, out);
+    }
+    if (core->now.mono_ns >= peer->ping_due_ns) {
+        ping(core, peer, out);
+    }
+    if (peer->state == CHD_MEMBER_SILENT) {
+        silent_turn(core, peer, hello, out);
+        return;
+    }
+    if (chd_elapsed(core->now.mono_ns, peer->heard_ns, silent_span(core))) {
+        peer->state = CHD_MEMBER_SILENT;
+        peer->attempts = 0;
+        peer->dial_due_ns = core->now.mono_ns;
+        core->peers_changed = true;
+        chd_core_trace(out, CHD_TRACE_PEER_SILENT, peer,
+                       silent_ms(core, peer),
+                       received_of(core, peer->node));
+        return;
+    }
+    mend_events_link(core, peer, hello, out);
+    judge_hearing(core, peer, out);
+}
+
+static void peer_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
+                      chd_out *out)
+{
+    if (peer->leaving) {
+        left_turn(core, peer, out);
+    } else if (peer->node == 0) {
+        unknown_turn(core, peer, hello, out);
+    } else {
+        member_turn(core, peer, hello, out);
+    }
+}
+
+/* When to look again: the next ping is always early enough for everything
+ * else about a node, a dial or an expiry for an address. */
+static uint64_t due_of(const chd_core *core, const chd_peer *peer)
+{
+    const uint64_t expiry =
+        peer->listed ? CHD_NEVER_NS
+                     : chd_after(peer->unlisted_ns, core->config.dead_after);
+
+    if (peer->leaving) {
+        return chd_after(core->now.mono_ns, 20 * CHD_MS);
+    }
+    if (peer->node != 0) {
+        return peer->ping_due_ns;
+    }
+    return peer->self ? expiry : chd_min_u64(peer->dial_due_ns, expiry);
+}
+
+void chd_core_members_turn(chd_core *core, chd_out *out)
+{
+    chd_bytes hello = {NULL, 0};
+
+    core->peers_changed = false;
+    core->peers_due_ns = CHD_NEVER_NS;
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        chd_peer *peer = &core->peers.all[i];
+        if (!peer->used) {
+            continue;
+        }
+        if (!chd_out_has_room(out, TURN_ACTIONS,
+                              CHD_FRAME_BYTES_MAX + CHD_PING_BYTES_MAX)) {
+            core->more = true;
+            core->peers_due_ns = core->now.mono_ns;
+            return;
+        }
+        peer_turn(core, peer, &hello, out);
+        if (peer->used) {
+            core->peers_due_ns =
+                chd_min_u64(core->peers_due_ns, due_of(core, peer));
+        }
+    }
+    /* What is due within a sixteenth of an interval is done in one pass, or
+     * the cost would grow with the square of the peers. */
+    core->peers_due_ns = chd_max_u64(
+        core->peers_due_ns,
+        chd_after(core->now.mono_ns, core->config.ping_interval / 16));
+}
+
+void chd_core_count_members(const chd_core *core, uint64_t *members,
+                            uint64_t *missing)
+{
+    *members = 0;
+    *missing = 0;
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        const chd_peer *peer = &core->peers.all[i];
+        if (!peer->used || peer->self || peer->alias || peer->leaving) {
+            continue;
+        }
+        *members += peer->node != 0;
+        *missing += peer->node == 0 ? peer->listed
+                                    : peer->state == CHD_MEMBER_SILENT;
+    }
+}
+
+/* Peers that are missing for longer than a join takes. */
+static uint64_t count_overdue(const chd_core *core, const chd_peer **first)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        const chd_peer *peer = &core->peers.all[i];
+        if (!peer->used || peer->self || peer->alias || peer->leaving) {
+            continue;
+        }
+        const bool overdue =
+            peer->node == 0
+                ? peer->listed &&
+                      chd_elapsed(core->now.mono_ns, peer->added_ns,
+                                  core->config.join_timeout)
+                : peer->state == CHD_MEMBER_SILENT;
+        if (overdue) {
+            *first = count == 0 ? peer : *first;
+            count++;
+        }
+    }
+    return count;
+}
+
+void chd_core_judge(chd_core *core, chd_out *out)
+{
+    const chd_peer *first = NULL;
+    uint64_t members;
+    uint64_t missing;
+
+    chd_core_count_members(core, &members, &missing);
+    if (core->state == CHD_NODE_STARTING) {
+        const bool known = core->listed_once || !core->config.discovers;
+        const bool late = chd_elapsed(core->now.mono_ns, core->started_ns,
+                                      core->config.join_timeout);
+        if ((known && missing == 0) || late) {
+            core->state = CHD_NODE_READY;
+            chd_core_trace(out, CHD_TRACE_NODE_READY, NULL, members, missing);
+        }
+    }
+    const bool degraded = count_overdue(core, &first) > 0;
+    if (degraded != core->degraded && core->state == CHD_NODE_READY) {
+        core->degraded = degraded;
+        chd_core_trace(out,
+                       degraded ? CHD_TRACE_NODE_DEGRADED
+                                : CHD_TRACE_NODE_WHOLE,
+                       first, members, missing);
+    }
+}

@@ -1,0 +1,173 @@
+/* state.h - what a core is made of, for the files of proto/core alone.
+ *
+ * Each input has its file: listed.c, control.c (hello, ping, goodbye),
+ * events.c (events and beacons), local.c (sessions).  turn.c runs what is due,
+ * deliver.c sends what has gathered.
+ */
+#ifndef CHD_PROTO_CORE_STATE_H
+#define CHD_PROTO_CORE_STATE_H
+
+#include "proto/base/hlc.h"
+#include "proto/base/prng.h"
+#include "proto/core/core.h"
+#include "proto/core/log.h"
+#include "proto/core/peer.h"
+#include "proto/core/vector.h"
+#include "proto/session/route.h"
+
+/* The sidecar's end of one session. */
+typedef struct chd_session {
+    bool open;
+    bool greeted;           /* HELLO was answered by WELCOME                 */
+    bool closing;           /* SESSION_CLOSE was said; ignore the rest       */
+    bool receipt_due;       /* receipt is to be sent at the end of the turn  */
+    chd_reset_reason reset; /* a RESET of everything is due; 0: none         */
+    uint64_t client;
+    uint64_t pid;
+    uint64_t cursor;        /* position in the log to go on from             */
+    uint64_t position;      /* last one used in the session's stream         */
+    uint64_t sent_bytes;    /* of EVENTS and RESET                           */
+    uint64_t applied_bytes; /* of those, what the application has behind it  */
+    uint64_t delivered;     /* events                                        */
+    chd_local_receipt receipt;
+} chd_session;
+
+struct chd_core {
+    const chd_mem *mem;
+    chd_core_config config; /* its texts point into the names below */
+    chd_name cluster;
+    chd_name name;
+    chd_name region;
+    chd_name release;
+    chd_prng prng;
+    chd_stats stats;
+    chd_now now; /* of the step that runs */
+    uint64_t started_ns;
+    uint64_t turned_ns; /* when the last turn ended */
+
+    chd_log *log;
+    chd_vector *vector;
+    chd_position *positions; /* scratch: the vector written out */
+    chd_peers peers;
+    chd_route *route;
+    chd_session *sessions;
+    uint32_t session_high; /* sessions at and above were never used       */
+    uint32_t session_count;
+    uint32_t session_turn; /* who is served first in the next turn        */
+    uint8_t *record;       /* scratch: CHD_RECORD_BYTES_MAX               */
+
+    uint64_t head;        /* last sequence number assigned here           */
+    uint64_t sent;        /* last sequence number broadcast               */
+    uint64_t sent_cursor; /* log position behind it                       */
+    uint64_t hlc;
+
+    chd_node_state state;
+    bool degraded;
+    bool left;              /* said goodbye; nothing follows              */
+    bool listed_once;
+    bool peers_changed;     /* look at the peers at this turn's end       */
+    bool more;              /* there was no room for all that is due      */
+    uint64_t peers_due_ns;  /* when to look at the peers next             */
+    uint64_t beacon_due_ns;
+    uint64_t drain_due_ns;  /* when draining ends at the latest           */
+    uint64_t dns_count;
+    uint64_t dns_answer_ns;
+    chd_dns_outcome dns_outcome;
+    uint64_t malformed_told_ns; /* of senders that could not be read      */
+    uint64_t malformed_count;
+    uint64_t foreign_told_ns;
+    uint64_t foreign_count;
+};
+
+/* How often the same complaint about the same peer is told. */
+#define CHD_TELL_INTERVAL (60 * CHD_SECOND)
+
+/* A PING or PONG with the longest cluster name, and a REFUSE with its text. */
+#define CHD_PING_BYTES_MAX (128 + CHD_NAME_BYTES_MAX)
+#define CHD_REFUSE_BYTES_MAX (128 + CHD_NAME_BYTES_MAX + CHD_TEXT_BYTES_MAX)
+
+/* A link that brought nothing for this many ping intervals is silent. */
+#define CHD_SILENT_PINGS 5
+
+/* Inputs, one function each; step.c dispatches. */
+void chd_core_on_listed(chd_core *core, const chd_input *input, chd_out *out);
+void chd_core_on_broadcast(chd_core *core, chd_bytes message, chd_out *out);
+void chd_core_on_control(chd_core *core, const chd_input *input,
+                         chd_out *out);
+void chd_core_on_session_open(chd_core *core, uint32_t session);
+void chd_core_on_session_message(chd_core *core, uint32_t session,
+                                 chd_bytes message, chd_out *out);
+void chd_core_on_session_closed(chd_core *core, uint32_t session,
+                                chd_out *out);
+void chd_core_on_drain(chd_core *core, chd_out *out);
+void chd_core_on_turn_end(chd_core *core, chd_out *out);
+
+/* members.c: what becomes of a peer. */
+
+/* The node behind peer introduced itself. */
+void chd_core_member_hello(chd_core *core, chd_peer *peer,
+                           const chd_mesh_header *header,
+                           const chd_mesh_hello *hello, chd_out *out);
+/* Something arrived from the node. */
+void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
+                           chd_out *out);
+/* Nobody is known behind the address any more. */
+void chd_core_member_gone(chd_core *core, chd_peer *peer);
+/* Take the address off the table, too. */
+void chd_core_peer_drop(chd_core *core, chd_peer *peer, chd_out *out);
+/* Dial, ping, give up: whatever is due for each peer.  Sets peers_due_ns. */
+void chd_core_members_turn(chd_core *core, chd_out *out);
+/* Judge readiness and degradation. */
+void chd_core_judge(chd_core *core, chd_out *out);
+/* Count members that said hello and did not leave, and what is missing. */
+void chd_core_count_members(const chd_core *core, uint64_t *members,
+                            uint64_t *missing);
+
+/* control.c: write HELLO or WELCOME. */
+void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack);
+
+/* events.c: node's events up to head are beyond reach if they are not here by
+ * now.  RESET whoever may have cached something. */
+void chd_core_lost(chd_core *core, uint64_t node, uint64_t head,
+                   chd_out *out);
+
+/* deliver.c */
+
+/* Broadcast own events that were not sent yet, as far as there is room. */
+void chd_core_flush(chd_core *core, chd_out *out);
+/* Confirm what the session published so far. */
+void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out);
+/* Send to each session what its window takes. */
+void chd_core_deliver(chd_core *core, chd_out *out);
+/* Owe every subscribed session a RESET of everything. */
+void chd_core_reset_all(chd_core *core, chd_reset_reason reason);
+
+/* Append an event of any origin to the log. */
+void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
+                  chd_bytes record);
+
+/* The first four fields of a message of ours. */
+chd_mesh_header chd_core_header(const chd_core *core, chd_mesh_type type,
+                                uint64_t version);
+
+/* The lowest version that all members speak, for broadcasts. */
+uint64_t chd_core_broadcast_version(const chd_core *core);
+
+/* Tell something about peer (NULL: about nobody). */
+void chd_core_trace(chd_out *out, chd_trace_code code, const chd_peer *peer,
+                    uint64_t a, uint64_t b);
+void chd_core_trace_text(chd_out *out, chd_trace_code code,
+                         const chd_peer *peer, uint64_t a, uint64_t b,
+                         chd_bytes text);
+
+/* Count a message that could not be read and tell it once a minute.  sender is
+ * 0 when not even that could be read. */
+void chd_core_malformed(chd_core *core, uint64_t sender, chd_err err,
+                        size_t bytes, chd_out *out);
+
+/* Start sending a control message: pack into the result, then pass it on. */
+void chd_core_send(chd_core *core, const chd_peer *peer, const chd_pack *pack,
+                   chd_out *out);
+void chd_core_reply(uint64_t route, const chd_pack *pack, chd_out *out);
+
+#endif

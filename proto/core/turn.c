@@ -1,0 +1,149 @@
+/* turn.c - what is due at the end of a turn, and leaving. */
+#include "proto/core/state.h"
+
+/* Nothing that we could not hear counts as silence.  A process that was
+ * stopped, or a machine that slept, notices by the length of its own turn,
+ * which the beacon keeps within one ping interval. */
+static void forgive_lost_time(chd_core *core)
+{
+    const uint64_t gap = chd_since(core->now.mono_ns, core->turned_ns);
+
+    core->turned_ns = core->now.mono_ns;
+    if (gap < 3 * core->config.ping_interval) {
+        return;
+    }
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        chd_peer *peer = &core->peers.all[i];
+        if (peer->used) {
+            peer->heard_ns = chd_after(peer->heard_ns, gap);
+            peer->events_heard_ns = chd_after(peer->events_heard_ns, gap);
+            peer->hears_us_ns = chd_after(peer->hears_us_ns, gap);
+        }
+    }
+}
+
+/* Repeat the head on the PUB socket: proof that the link lives, and that
+ * nothing of ours is missing behind the last event. */
+static void beacon(chd_core *core, chd_mesh_type type, chd_out *out)
+{
+    const chd_mesh_header header =
+        chd_core_header(core, type, chd_core_broadcast_version(core));
+    chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
+
+    chd_mesh_pack_head(&pack, &header, core->sent);
+    const chd_bytes bytes = chd_out_keep(out, &pack);
+    chd_out_add(out, CHD_ACT_BROADCAST)->bytes = bytes;
+}
+
+static void beacon_turn(chd_core *core, chd_out *out)
+{
+    if (core->now.mono_ns < core->beacon_due_ns ||
+        !chd_out_has_room(out, 1, CHD_PING_BYTES_MAX)) {
+        return;
+    }
+    beacon(core, CHD_MESH_BEACON, out);
+    core->beacon_due_ns =
+        chd_after(core->now.mono_ns, core->config.ping_interval);
+}
+
+static void tell_sessions_goodbye(const chd_core *core, chd_out *out)
+{
+    chd_pack pack = chd_out_pack(out, 16);
+    chd_local_pack_bye(&pack, CHD_LOCAL_GOODBYE);
+    const chd_bytes bytes = chd_out_keep(out, &pack);
+
+    for (uint32_t i = 0; i < core->session_high; i++) {
+        if (core->sessions[i].open && core->sessions[i].greeted &&
+            !core->sessions[i].closing) {
+            chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
+            action->session = i;
+            action->bytes = bytes;
+        }
+    }
+}
+
+void chd_core_on_drain(chd_core *core, chd_out *out)
+{
+    if (core->state == CHD_NODE_DRAINING) {
+        return;
+    }
+    core->state = CHD_NODE_DRAINING;
+    core->drain_due_ns =
+        chd_after(core->now.mono_ns, core->config.drain_timeout);
+    chd_core_trace(out, CHD_TRACE_NODE_DRAINING, NULL, core->head,
+                   core->session_count);
+    tell_sessions_goodbye(core, out);
+    /* Ask at once how far everybody is. */
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        core->peers.all[i].ping_due_ns = core->now.mono_ns;
+    }
+    core->peers_changed = true;
+}
+
+/* Every living member has all that this node ever said. */
+static bool is_replicated(const chd_core *core)
+{
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        const chd_peer *peer = &core->peers.all[i];
+        if (peer->used && peer->state == CHD_MEMBER_LIVE && !peer->leaving &&
+            peer->acknowledged < core->head) {
+            return false;
+        }
+    }
+    return core->sent == core->head;
+}
+
+/* Say goodbye behind the last event, and on the control links for those whose
+ * events link is not up. */
+static void leave(chd_core *core, chd_out *out)
+{
+    const chd_mesh_header header = chd_core_header(
+        core, CHD_MESH_BYE, chd_core_broadcast_version(core));
+    chd_pack pack;
+
+    beacon(core, CHD_MESH_BYE, out);
+    pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
+    chd_mesh_pack_head(&pack, &header, core->sent);
+    const chd_bytes bytes = chd_out_keep(out, &pack);
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        const chd_peer *peer = &core->peers.all[i];
+        if (peer->used && peer->dialled && peer->node != 0) {
+            chd_action *action = chd_out_add(out, CHD_ACT_SEND);
+            action->peer = i;
+            action->bytes = bytes;
+        }
+    }
+    chd_out_add(out, CHD_ACT_STOPPED);
+    core->drain_due_ns = CHD_NEVER_NS;
+    core->left = true;
+}
+
+static void drain_turn(chd_core *core, chd_out *out)
+{
+    if (core->state != CHD_NODE_DRAINING || core->left ||
+        !chd_out_has_room(out, CHD_PEERS_MAX + 2, 2 * CHD_PING_BYTES_MAX)) {
+        return;
+    }
+    if (is_replicated(core) || core->now.mono_ns >= core->drain_due_ns) {
+        leave(core, out);
+    }
+}
+
+void chd_core_on_turn_end(chd_core *core, chd_out *out)
+{
+    core->more = false;
+    if (core->left) {
+        return;
+    }
+    forgive_lost_time(core);
+    chd_core_flush(core, out);
+    chd_core_deliver(core, out);
+    beacon_turn(core, out);
+    if (core->peers_changed || core->now.mono_ns >= core->peers_due_ns) {
+        chd_core_members_turn(core, out);
+        chd_core_judge(core, out);
+    } else if (core->state == CHD_NODE_STARTING) {
+        chd_core_judge(core, out);
+    }
+    drain_turn(core, out);
+}

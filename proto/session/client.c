@@ -1,0 +1,580 @@
+/* client.c - a connection's life, as the application's end sees it:
+ *
+ *   DETACHED --connected--> GREETING --WELCOME--> ATTACHED --GOODBYE--> LEAVING
+ *
+ * and from each of the last three back to DETACHED.  HELLO goes out first;
+ * nothing else does before WELCOME (PROTOCOL 4.1).
+ *
+ * Two sources feed the socket: control messages, which are written into a
+ * small buffer only when it is empty, and the publisher window, which is its
+ * own buffer.  They take turns at the ends of messages.
+ */
+#include "proto/session/client.h"
+
+#include "proto/base/prng.h"
+#include "proto/session/client_outbox.h"
+#include "proto/session/client_subs.h"
+#include "proto/wire/frame.h"
+
+/* Subscriptions told at once: with twice as many topics the control buffer
+ * still has room for the small messages. */
+#define TELL_MAX 64
+#define CONTROL_BYTES (2 * TELL_MAX * (CHD_TOPIC_BYTES_MAX + 8) + 4096)
+
+/* What a sidecar may ask for as ping interval is kept in reason. */
+#define PING_INTERVAL_MIN_MS 10
+#define PING_INTERVAL_MAX_MS 60000
+
+typedef enum client_state {
+    DETACHED,
+    GREETING,
+    ATTACHED,
+    LEAVING,
+} client_state;
+
+struct chd_client {
+    const chd_mem *mem;
+    chd_client_config config; /* its name points into the array below */
+    uint8_t name[CHD_NAME_BYTES_MAX];
+    chd_prng prng;
+    chd_subs subs;
+    chd_outbox outbox;
+    uint8_t *control; /* CONTROL_BYTES */
+    size_t control_at;
+    size_t control_len;
+
+    client_state state;
+    uint64_t connection; /* counts connections */
+    uint64_t retry_ns;   /* DETACHED: when to connect */
+    uint32_t failures;   /* since the last WELCOME */
+    bool refused;        /* the next delay is a long one */
+
+    /* of this connection */
+    uint64_t peer_window;
+    uint64_t ping_interval;
+    uint64_t ping_due_ns;
+    uint64_t unanswered_ns; /* when the oldest unanswered PING was due */
+    uint64_t c0;
+    chd_mark received;
+    chd_mark applied;
+    bool hello_due;
+    bool ping_due;
+    bool applied_due;
+    bool bye_due;
+    bool bye_said;
+
+    size_t payload_max;
+    uint64_t status_asked; /* last request number given out */
+    uint64_t status_told;  /* last one sent on this connection */
+    uint64_t status_known; /* last one answered */
+};
+
+static bool config_is_valid(const chd_client_config *config)
+{
+    return config->client != 0 && config->name.len <= CHD_NAME_BYTES_MAX &&
+           chd_text_is_valid(config->name) && config->version_min > 0 &&
+           config->version_min <= config->version_max;
+}
+
+chd_err chd_client_new(const chd_client_config *config, const chd_mem *mem,
+                       uint64_t now_ns, chd_client **client)
+{
+    *client = NULL;
+    if (!config_is_valid(config)) {
+        return CHD_ELIMIT;
+    }
+
+    chd_client *made = chd_zalloc(mem, 1, sizeof(*made));
+    if (made == NULL) {
+        return CHD_ENOMEM;
+    }
+    made->mem = mem;
+    made->config = *config;
+    if (config->name.len > 0) {
+        memcpy(made->name, config->name.ptr, config->name.len);
+    }
+    made->config.name = chd_bytes_of(made->name, config->name.len);
+    made->prng = chd_prng_seeded(config->seed);
+    made->state = DETACHED;
+    made->retry_ns = now_ns;
+    made->payload_max = CHD_PAYLOAD_BYTES_DEFAULT;
+
+    chd_err err =
+        chd_subs_init(&made->subs, mem, config->subscription_count_max,
+                      chd_prng_next(&made->prng));
+    if (err == CHD_OK) {
+        err = chd_outbox_init(&made->outbox, mem, config->window_bytes);
+    }
+    if (err == CHD_OK) {
+        made->control = chd_zalloc(mem, 1, CONTROL_BYTES);
+        err = made->control == NULL ? CHD_ENOMEM : CHD_OK;
+    }
+    if (err != CHD_OK) {
+        chd_client_destroy(&made);
+        return err;
+    }
+    *client = made;
+    return CHD_OK;
+}
+
+void chd_client_destroy(chd_client **client)
+{
+    chd_client *gone = *client;
+
+    if (gone == NULL) {
+        return;
+    }
+    const chd_mem *mem = gone->mem;
+    chd_subs_fini(&gone->subs, mem);
+    chd_outbox_fini(&gone->outbox, mem);
+    chd_free(mem, gone->control);
+    chd_free(mem, gone);
+    *client = NULL;
+}
+
+/* --- the connection ------------------------------------------------------- */
+
+static uint64_t lease(const chd_client *client)
+{
+    return chd_max_u64(CHD_LEASE_PINGS * client->ping_interval,
+                       CHD_LEASE_MIN_NS);
+}
+
+chd_client_todo chd_client_tick(chd_client *client, uint64_t now_ns)
+{
+    if (client->state == DETACHED) {
+        return now_ns >= client->retry_ns ? CHD_CLIENT_CONNECT
+                                          : CHD_CLIENT_WAIT;
+    }
+    if (client->unanswered_ns != CHD_NEVER_NS &&
+        chd_elapsed(now_ns, client->unanswered_ns, lease(client))) {
+        return CHD_CLIENT_DROP;
+    }
+    if (now_ns >= client->ping_due_ns) {
+        client->ping_due_ns = chd_after(now_ns, client->ping_interval);
+        client->ping_due = true;
+        client->c0 = now_ns;
+        if (client->unanswered_ns == CHD_NEVER_NS) {
+            client->unanswered_ns = now_ns;
+        }
+    }
+    return CHD_CLIENT_WAIT;
+}
+
+uint64_t chd_client_deadline_ns(const chd_client *client)
+{
+    if (client->state == DETACHED) {
+        return client->retry_ns;
+    }
+    return chd_min_u64(client->ping_due_ns,
+                       chd_after(client->unanswered_ns, lease(client)));
+}
+
+void chd_client_connected(chd_client *client, uint64_t now_ns)
+{
+    CHD_ASSERT(client->state == DETACHED);
+    client->state = GREETING;
+    client->connection++;
+    client->control_at = client->control_len = 0;
+    client->ping_interval = 0;
+    client->ping_due_ns = CHD_NEVER_NS;
+    client->unanswered_ns = now_ns; /* HELLO has to be answered as well */
+    client->received = (chd_mark){.connection = client->connection};
+    client->applied = client->received;
+    client->hello_due = true;
+    client->ping_due = client->applied_due = client->bye_due = false;
+    client->bye_said = false;
+    client->status_told = client->status_known;
+    chd_outbox_rewind(&client->outbox);
+    chd_subs_forget_told(&client->subs);
+}
+
+static uint64_t reconnect_delay(chd_client *client)
+{
+    if (client->refused) {
+        client->refused = false;
+        return CHD_RECONNECT_MAX_NS / 2 +
+               chd_prng_below(&client->prng, CHD_RECONNECT_MAX_NS / 2);
+    }
+
+    const uint64_t cap = chd_min_u64(CHD_RECONNECT_MIN_NS << client->failures,
+                                     CHD_RECONNECT_MAX_NS);
+    if (cap < CHD_RECONNECT_MAX_NS) {
+        client->failures++;
+    }
+    return chd_prng_below(&client->prng, cap);
+}
+
+void chd_client_disconnected(chd_client *client, uint64_t now_ns)
+{
+    client->state = DETACHED;
+    client->retry_ns = chd_after(now_ns, reconnect_delay(client));
+    chd_outbox_rewind(&client->outbox);
+    chd_subs_forget_told(&client->subs);
+}
+
+/* --- receiving ------------------------------------------------------------ */
+
+static chd_err on_welcome(chd_client *client, uint64_t now_ns,
+                          chd_delivery *delivery)
+{
+    const chd_local_welcome *welcome = &delivery->local.u.welcome;
+
+    if (client->state != GREETING) {
+        return CHD_ESTATE;
+    }
+    if (welcome->version < client->config.version_min ||
+        welcome->version > client->config.version_max) {
+        return CHD_EVERSION;
+    }
+    const uint64_t interval_ms = chd_min_u64(
+        chd_max_u64(welcome->ping_interval_ms, PING_INTERVAL_MIN_MS),
+        PING_INTERVAL_MAX_MS);
+
+    client->state = ATTACHED;
+    client->failures = 0;
+    client->peer_window = welcome->window_bytes;
+    client->payload_max =
+        (size_t)chd_min_u64(welcome->payload_max, CHD_PAYLOAD_BYTES_MAX);
+    client->ping_interval = interval_ms * CHD_MS;
+    client->ping_due_ns = chd_after(now_ns, client->ping_interval);
+    delivery->kind = CHD_DELIVERY_WELCOME;
+    delivery->refused =
+        chd_outbox_drop_larger(&client->outbox, client->payload_max);
+    return CHD_OK;
+}
+
+/* PROTOCOL 4.5: the stream's positions leave nothing out. */
+static chd_err on_stream(chd_client *client, uint64_t position, uint64_t count,
+                         size_t bytes, chd_delivery *delivery)
+{
+    if (position != client->received.position + 1) {
+        return CHD_EORDER;
+    }
+    client->received.position += count;
+    client->received.bytes += bytes;
+    delivery->mark = client->received;
+    return CHD_OK;
+}
+
+static chd_err on_pong(const chd_client *client, const chd_delivery *delivery)
+{
+    /* It travels behind what it tells of, so all of that has to be here. */
+    return delivery->local.u.ping.position > client->received.position
+               ? CHD_EORDER
+               : CHD_OK;
+}
+
+/* What only a welcomed connection may receive. */
+static chd_err on_attached(chd_client *client, size_t bytes,
+                           chd_delivery *delivery)
+{
+    const chd_local *local = &delivery->local;
+
+    if (client->state != ATTACHED && client->state != LEAVING) {
+        return CHD_ESTATE;
+    }
+    switch ((chd_local_type)local->type) {
+    case CHD_LOCAL_EVENTS:
+        delivery->kind = CHD_DELIVERY_EVENTS;
+        return on_stream(client, local->u.events.position,
+                         local->u.events.records.count, bytes, delivery);
+    case CHD_LOCAL_RESET:
+        delivery->kind = CHD_DELIVERY_RESET;
+        return on_stream(client, local->u.reset.position, 1, bytes, delivery);
+    case CHD_LOCAL_RECEIPT:
+        delivery->kind = CHD_DELIVERY_RECEIPT;
+        return chd_outbox_receipt(&client->outbox, local->u.receipt.request);
+    case CHD_LOCAL_REPORT:
+        if (local->u.report.request > client->status_told) {
+            return CHD_ERANGE;
+        }
+        client->status_known =
+            chd_max_u64(client->status_known, local->u.report.request);
+        delivery->kind = CHD_DELIVERY_REPORT;
+        return CHD_OK;
+    case CHD_LOCAL_PONG:
+        return on_pong(client, delivery);
+    case CHD_LOCAL_GOODBYE:
+        client->state = LEAVING;
+        delivery->kind = CHD_DELIVERY_GOODBYE;
+        return CHD_OK;
+    case CHD_LOCAL_HELLO:
+    case CHD_LOCAL_SUBSCRIBE:
+    case CHD_LOCAL_UNSUBSCRIBE:
+    case CHD_LOCAL_PUBLISH:
+    case CHD_LOCAL_APPLIED:
+    case CHD_LOCAL_PING:
+    case CHD_LOCAL_STATUS:
+    case CHD_LOCAL_BYE:
+    case CHD_LOCAL_WELCOME:
+    case CHD_LOCAL_ERROR:
+        break;
+    }
+    return CHD_ESTATE;
+}
+
+static chd_err receive(chd_client *client, uint64_t now_ns, chd_bytes message,
+                       chd_delivery *delivery)
+{
+    const chd_err err = chd_local_scan(message, &delivery->local);
+
+    if (err != CHD_OK) {
+        return err;
+    }
+    if (delivery->local.type > CHD_LOCAL_GOODBYE) {
+        return CHD_OK; /* of a newer release: PROTOCOL 4.2 */
+    }
+    if (delivery->local.type == CHD_LOCAL_WELCOME) {
+        return on_welcome(client, now_ns, delivery);
+    }
+    if (delivery->local.type == CHD_LOCAL_ERROR) {
+        client->refused = true;
+        delivery->kind = CHD_DELIVERY_ERROR;
+        return CHD_OK;
+    }
+    return on_attached(client, message.len, delivery);
+}
+
+chd_err chd_client_receive(chd_client *client, uint64_t now_ns,
+                           chd_bytes message, chd_delivery *delivery)
+{
+    *delivery = (chd_delivery){.kind = CHD_DELIVERY_NONE};
+    if (client->state == DETACHED) {
+        return CHD_ESTATE;
+    }
+
+    const chd_err err = receive(client, now_ns, message, delivery);
+    if (err != CHD_OK) {
+        *delivery = (chd_delivery){.kind = CHD_DELIVERY_NONE};
+        client->refused = true;
+        return err;
+    }
+    /* Whatever it is, the other side is alive.  Only WELCOME answers HELLO. */
+    if (client->state != GREETING) {
+        client->unanswered_ns = CHD_NEVER_NS;
+    }
+    return CHD_OK;
+}
+
+/* --- sending -------------------------------------------------------------- */
+
+/* Start a control message behind those already in the buffer. */
+static chd_pack control_open(chd_client *client)
+{
+    const size_t at = client->control_len + CHD_FRAME_PREFIX_BYTES;
+    chd_pack pack;
+
+    CHD_ASSERT(at < CONTROL_BYTES);
+    chd_pack_init(&pack, client->control + at, CONTROL_BYTES - at);
+    return pack;
+}
+
+static void control_close(chd_client *client, const chd_pack *pack)
+{
+    CHD_ASSERT(!pack->overflow);
+    chd_frame_put_length(client->control + client->control_len, pack->len);
+    client->control_len += CHD_FRAME_PREFIX_BYTES + pack->len;
+}
+
+static void say_hello(chd_client *client)
+{
+    const chd_local_hello hello = {
+        .version_min = client->config.version_min,
+        .version_max = client->config.version_max,
+        .client = client->config.client,
+        .name = client->config.name,
+        .pid = client->config.pid,
+    };
+    chd_pack pack = control_open(client);
+
+    chd_local_pack_hello(&pack, &hello);
+    control_close(client, &pack);
+    client->hello_due = false;
+}
+
+static void say_subscriptions(chd_client *client)
+{
+    chd_filter less[TELL_MAX];
+    chd_filter more[TELL_MAX];
+    uint32_t less_count;
+    uint32_t more_count;
+
+    if (!chd_subs_has_untold(&client->subs)) {
+        return;
+    }
+    chd_subs_tell(&client->subs, TELL_MAX, less, &less_count, more,
+                  &more_count);
+    if (less_count > 0) {
+        chd_pack pack = control_open(client);
+        chd_local_pack_filters(&pack, CHD_LOCAL_UNSUBSCRIBE, less, less_count);
+        control_close(client, &pack);
+    }
+    if (more_count > 0) {
+        chd_pack pack = control_open(client);
+        chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, more, more_count);
+        control_close(client, &pack);
+    }
+}
+
+static void say_small_things(chd_client *client)
+{
+    if (client->applied_due) {
+        chd_pack pack = control_open(client);
+        chd_local_pack_applied(&pack, client->applied.position,
+                               client->applied.bytes);
+        control_close(client, &pack);
+        client->applied_due = false;
+    }
+    if (client->ping_due) {
+        chd_pack pack = control_open(client);
+        chd_local_pack_ping(&pack, client->c0);
+        control_close(client, &pack);
+        client->ping_due = false;
+    }
+    if (client->status_told < client->status_asked) {
+        chd_pack pack = control_open(client);
+        client->status_told = client->status_asked;
+        chd_local_pack_status(&pack, client->status_told);
+        control_close(client, &pack);
+    }
+}
+
+static chd_bytes publishes(const chd_client *client)
+{
+    return client->state == ATTACHED && !client->bye_said
+               ? chd_outbox_output(&client->outbox, client->peer_window)
+               : chd_outbox_rest(&client->outbox);
+}
+
+static void fill_control(chd_client *client)
+{
+    client->control_at = client->control_len = 0;
+    if (client->hello_due) {
+        say_hello(client);
+    }
+    if (client->state != ATTACHED && client->state != LEAVING) {
+        return;
+    }
+    if (client->bye_said) {
+        return;
+    }
+    say_subscriptions(client);
+    say_small_things(client);
+    if (client->bye_due && !chd_subs_has_untold(&client->subs) &&
+        publishes(client).len == 0) {
+        chd_pack pack = control_open(client);
+        chd_local_pack_bye(&pack, CHD_LOCAL_BYE);
+        control_close(client, &pack);
+        client->bye_said = true;
+    }
+}
+
+static chd_bytes control(const chd_client *client)
+{
+    return chd_bytes_of(client->control + client->control_at,
+                        client->control_len - client->control_at);
+}
+
+chd_bytes chd_client_output(chd_client *client)
+{
+    if (client->state == DETACHED) {
+        return (chd_bytes){NULL, 0};
+    }
+    if (control(client).len == 0) {
+        fill_control(client);
+    }
+
+    const chd_bytes rest = chd_outbox_rest(&client->outbox);
+    if (control(client).len > 0) {
+        return rest.len > 0 ? rest : control(client);
+    }
+    return publishes(client);
+}
+
+void chd_client_written(chd_client *client, size_t len)
+{
+    const bool in_message = chd_outbox_rest(&client->outbox).len > 0;
+
+    if (!in_message && control(client).len > 0) {
+        CHD_ASSERT(len <= control(client).len);
+        client->control_at += len;
+        return;
+    }
+    chd_outbox_written(&client->outbox, len);
+}
+
+/* --- the application ------------------------------------------------------ */
+
+void chd_client_applied(chd_client *client, const chd_mark *mark)
+{
+    if (client->state == DETACHED || mark->connection != client->connection ||
+        mark->bytes <= client->applied.bytes) {
+        return;
+    }
+    CHD_ASSERT(mark->bytes <= client->received.bytes);
+    client->applied = *mark;
+    client->applied_due = true;
+}
+
+chd_err chd_client_subscribe(chd_client *client, const chd_filter *filter)
+{
+    const chd_err err = chd_filter_check(filter);
+    return err != CHD_OK ? err : chd_subs_add(&client->subs, filter);
+}
+
+bool chd_client_unsubscribe(chd_client *client, const chd_filter *filter)
+{
+    return chd_filter_check(filter) == CHD_OK &&
+           chd_subs_remove(&client->subs, filter);
+}
+
+void chd_client_publish_open(chd_client *client, chd_wait wait)
+{
+    chd_outbox_open(&client->outbox, wait);
+}
+
+chd_err chd_client_publish_add(chd_client *client, const chd_event *item)
+{
+    return chd_outbox_add(&client->outbox, item);
+}
+
+uint64_t chd_client_publish_commit(chd_client *client)
+{
+    return chd_outbox_commit(&client->outbox);
+}
+
+void chd_client_publish_abort(chd_client *client)
+{
+    chd_outbox_abort(&client->outbox);
+}
+
+bool chd_client_is_pending(const chd_client *client, uint64_t request)
+{
+    return chd_outbox_holds(&client->outbox, request);
+}
+
+size_t chd_client_pending_bytes(const chd_client *client)
+{
+    return chd_outbox_bytes(&client->outbox);
+}
+
+uint64_t chd_client_ask_status(chd_client *client)
+{
+    return ++client->status_asked;
+}
+
+void chd_client_bye(chd_client *client)
+{
+    client->bye_due = true;
+}
+
+bool chd_client_is_attached(const chd_client *client)
+{
+    return client->state == ATTACHED || client->state == LEAVING;
+}
+
+size_t chd_client_payload_max(const chd_client *client)
+{
+    return client->payload_max;
+}

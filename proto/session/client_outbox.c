@@ -1,0 +1,249 @@
+#include "proto/session/client_outbox.h"
+
+#include "proto/wire/frame.h"
+
+/* An item around its texts: array header, kind, flags, target kind, and the
+ * headers of topic, target and value. */
+#define ITEM_OVERHEAD_MAX 32
+
+/* The frame prefix and everything of PUBLISH around its items. */
+#define PUBLISH_OVERHEAD_MAX 32
+
+chd_err chd_outbox_init(chd_outbox *box, const chd_mem *mem, size_t limit)
+{
+    if (limit < CHD_OUTBOX_BYTES_MIN || limit > CHD_OUTBOX_BYTES_MAX) {
+        return CHD_ELIMIT;
+    }
+    *box = (chd_outbox){.limit = limit};
+    box->buf = chd_zalloc(mem, 2, limit);
+    return box->buf == NULL ? CHD_ENOMEM : CHD_OK;
+}
+
+void chd_outbox_fini(chd_outbox *box, const chd_mem *mem)
+{
+    chd_free(mem, box->buf);
+    *box = (chd_outbox){0};
+}
+
+/* Return the end of the message that begins at at. */
+static size_t message_end(const chd_outbox *box, size_t at)
+{
+    const uint8_t *prefix = box->buf + at;
+    const size_t len = (size_t)prefix[0] << 24 | (size_t)prefix[1] << 16 |
+                       (size_t)prefix[2] << 8 | (size_t)prefix[3];
+    return at + CHD_FRAME_PREFIX_BYTES + len;
+}
+
+static chd_bytes message_at(const chd_outbox *box, size_t at)
+{
+    const size_t from = at + CHD_FRAME_PREFIX_BYTES;
+    return chd_bytes_of(box->buf + from, message_end(box, at) - from);
+}
+
+static uint64_t request_at(const chd_outbox *box, size_t at)
+{
+    chd_scan scan;
+    chd_scan_init(&scan, message_at(box, at));
+    (void)chd_scan_array(&scan, UINT32_MAX);
+    (void)chd_scan_uint(&scan, UINT64_MAX);
+    return chd_scan_uint(&scan, UINT64_MAX);
+}
+
+/* --- writing -------------------------------------------------------------- */
+
+static void frame_open(chd_outbox *box)
+{
+    const size_t live = box->end - box->begin;
+    const size_t room = box->limit - live;
+
+    box->frame_at = box->end;
+    box->item_count = 0;
+    if (room <= CHD_FRAME_PREFIX_BYTES) {
+        chd_pack_init(&box->pack, box->buf, 0);
+        box->pack.overflow = true;
+        return;
+    }
+    chd_pack_init(&box->pack, box->buf + box->end + CHD_FRAME_PREFIX_BYTES,
+                  room - CHD_FRAME_PREFIX_BYTES);
+    box->request_last++;
+    box->array_at =
+        chd_local_publish_open(&box->pack, box->request_last, box->wait);
+}
+
+static void frame_close(chd_outbox *box)
+{
+    chd_local_publish_close(&box->pack, box->array_at, box->item_count);
+    chd_frame_put_length(box->buf + box->frame_at, box->pack.len);
+    box->end = box->frame_at + CHD_FRAME_PREFIX_BYTES + box->pack.len;
+}
+
+static void move_to_front(chd_outbox *box)
+{
+    const size_t by = box->begin;
+    memmove(box->buf, box->buf + by, box->end - by);
+    box->begin = 0;
+    box->end -= by;
+    box->sent -= by;
+    box->edge -= by;
+}
+
+void chd_outbox_open(chd_outbox *box, chd_wait wait)
+{
+    /* From here to commit the free part of the window must be contiguous. */
+    if (box->begin > box->limit) {
+        move_to_front(box);
+    }
+    box->wait = wait;
+    box->end_before = box->end;
+    box->request_before = box->request_last;
+    frame_open(box);
+}
+
+chd_err chd_outbox_add(chd_outbox *box, const chd_event *item)
+{
+    const size_t item_max = ITEM_OVERHEAD_MAX + item->topic.len +
+                            item->target.len + item->value.len;
+
+    if (item_max + PUBLISH_OVERHEAD_MAX > CHD_FRAME_BYTES_MAX) {
+        return CHD_ELIMIT;
+    }
+    if (box->item_count > 0 && !box->pack.overflow &&
+        (box->item_count == CHD_PUBLISH_ITEMS_MAX ||
+         box->pack.len + item_max > CHD_BATCH_BYTES)) {
+        frame_close(box);
+        frame_open(box);
+    }
+    chd_local_publish_add(&box->pack, item);
+    if (box->pack.overflow) {
+        const size_t used = box->frame_at - box->end_before + box->pack.len;
+        const bool never = box->begin == box->end_before ||
+                           used + item_max + PUBLISH_OVERHEAD_MAX > box->limit;
+        return never ? CHD_ELIMIT : CHD_ENOSPACE;
+    }
+    box->item_count++;
+    if (item->value.len > box->value_bytes_max) {
+        box->value_bytes_max = item->value.len;
+    }
+    return CHD_OK;
+}
+
+uint64_t chd_outbox_commit(chd_outbox *box)
+{
+    CHD_ASSERT(!box->pack.overflow && box->item_count > 0);
+    frame_close(box);
+    return box->request_last;
+}
+
+void chd_outbox_abort(chd_outbox *box)
+{
+    box->end = box->end_before;
+    box->request_last = box->request_before;
+}
+
+/* --- sending -------------------------------------------------------------- */
+
+chd_bytes chd_outbox_output(const chd_outbox *box, uint64_t peer_window)
+{
+    size_t until = box->edge;
+
+    if (box->end - box->begin <= peer_window) {
+        until = box->end;
+    }
+    while (until < box->end) {
+        const size_t next = message_end(box, until);
+        if (next - box->begin > peer_window && until > box->begin) {
+            break;
+        }
+        until = next;
+    }
+    return chd_bytes_of(box->buf + box->sent, until - box->sent);
+}
+
+chd_bytes chd_outbox_rest(const chd_outbox *box)
+{
+    return chd_bytes_of(box->buf + box->sent, box->edge - box->sent);
+}
+
+void chd_outbox_written(chd_outbox *box, size_t len)
+{
+    CHD_ASSERT(len <= box->end - box->sent);
+    box->sent += len;
+    while (box->edge < box->sent) {
+        box->edge = message_end(box, box->edge);
+    }
+}
+
+void chd_outbox_rewind(chd_outbox *box)
+{
+    box->sent = box->begin;
+    box->edge = box->begin;
+}
+
+chd_err chd_outbox_receipt(chd_outbox *box, uint64_t request)
+{
+    if (request > box->request_last) {
+        return CHD_ERANGE;
+    }
+    while (box->begin < box->end && request_at(box, box->begin) <= request) {
+        const size_t next = message_end(box, box->begin);
+        if (next > box->sent) {
+            return CHD_ERANGE;
+        }
+        box->begin = next;
+    }
+    if (box->begin == box->end) {
+        /* Stay in the pages that are touched already. */
+        box->begin = box->end = box->sent = box->edge = 0;
+        box->value_bytes_max = 0;
+    }
+    return CHD_OK;
+}
+
+bool chd_outbox_holds(const chd_outbox *box, uint64_t request)
+{
+    for (size_t at = box->begin; at < box->end; at = message_end(box, at)) {
+        const uint64_t number = request_at(box, at);
+        if (number >= request) {
+            return number == request;
+        }
+    }
+    return false;
+}
+
+static bool has_larger(chd_bytes message, uint64_t payload_max)
+{
+    chd_local local;
+    chd_event item;
+
+    if (chd_local_scan(message, &local) != CHD_OK) {
+        return true;
+    }
+    while (chd_local_item_next(&local.u.publish.items, &item)) {
+        if (item.value.len > payload_max) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t chd_outbox_drop_larger(chd_outbox *box, uint64_t payload_max)
+{
+    uint64_t dropped = 0;
+    size_t keep_at = box->begin;
+
+    if (box->value_bytes_max <= payload_max) {
+        return 0;
+    }
+    for (size_t at = box->begin, next; at < box->end; at = next) {
+        next = message_end(box, at);
+        if (has_larger(message_at(box, at), payload_max)) {
+            dropped++;
+            continue;
+        }
+        memmove(box->buf + keep_at, box->buf + at, next - at);
+        keep_at += next - at;
+    }
+    box->end = keep_at;
+    box->value_bytes_max = (size_t)payload_max;
+    return dropped;
+}

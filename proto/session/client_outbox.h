@@ -1,0 +1,98 @@
+/* client_outbox.h - the publisher window: PUBLISH messages kept until the
+ * RECEIPT that covers them.
+ *
+ * The messages lie framed and in order in one buffer, so that the window is at
+ * the same time what is written to the socket.  After a connection was lost
+ * everything in it is sent again from the start.
+ *
+ * The buffer is twice the window.  What is live is moved to its front when
+ * more than a window has been given back behind it, so each byte is moved at
+ * most once on average, and nothing ever wraps around.
+ *
+ * Owns:   a chd_outbox owns its buffer, fixed at chd_outbox_init.
+ * Thread: not thread-safe.
+ */
+#ifndef CHD_PROTO_SESSION_CLIENT_OUTBOX_H
+#define CHD_PROTO_SESSION_CLIENT_OUTBOX_H
+
+#include "proto/base/mem.h"
+#include "proto/wire/local.h"
+
+/* The window holds at least one payload of the default limit. */
+#define CHD_OUTBOX_BYTES_MIN (2 * CHD_PAYLOAD_BYTES_DEFAULT)
+#define CHD_OUTBOX_BYTES_MAX (64 * 1024 * 1024)
+
+typedef struct chd_outbox {
+    uint8_t *buf;
+    size_t limit; /* bytes that may be live; the buffer has twice as many */
+    size_t begin; /* first live byte                                      */
+    size_t end;   /* behind the last one                                  */
+    size_t sent;  /* written to the connection up to here                 */
+    size_t edge;  /* end of the message that sent lies in, or sent        */
+    size_t value_bytes_max; /* no value in the window is longer           */
+    uint64_t request_last;  /* number of the newest message               */
+    /* the publish that is being written */
+    chd_pack pack;
+    chd_wait wait;
+    size_t frame_at;
+    size_t array_at;
+    uint32_t item_count;
+    size_t end_before;
+    uint64_t request_before;
+} chd_outbox;
+
+/* Make an empty window of limit bytes.
+ *
+ * Errors: CHD_ELIMIT   limit is outside CHD_OUTBOX_BYTES_MIN.._MAX;
+ *         CHD_ENOMEM.
+ */
+chd_err chd_outbox_init(chd_outbox *box, const chd_mem *mem, size_t limit)
+    CHD_MUST_USE;
+
+void chd_outbox_fini(chd_outbox *box, const chd_mem *mem);
+
+/* Write a publish: open, add each item, commit; or give it up with abort.
+ * Long ones are split into several messages.
+ *
+ * Errors: CHD_ENOSPACE  the window is full for now;
+ *         CHD_ELIMIT    even an empty window would be too small.
+ *         After an error nothing may follow but abort.
+ */
+void chd_outbox_open(chd_outbox *box, chd_wait wait);
+chd_err chd_outbox_add(chd_outbox *box, const chd_event *item) CHD_MUST_USE;
+uint64_t chd_outbox_commit(chd_outbox *box);
+void chd_outbox_abort(chd_outbox *box);
+
+/* Return what to write next, as long as at most peer_window bytes are under
+ * way without a receipt; a single longer message travels alone. */
+chd_bytes chd_outbox_output(const chd_outbox *box, uint64_t peer_window);
+
+/* Return the rest of a message of which the beginning is written, or nothing.
+ */
+chd_bytes chd_outbox_rest(const chd_outbox *box);
+
+/* Tell that len bytes of what output or rest returned are written. */
+void chd_outbox_written(chd_outbox *box, size_t len);
+
+/* Begin anew on another connection. */
+void chd_outbox_rewind(chd_outbox *box);
+
+/* Give back every message up to request.
+ *
+ * Errors: CHD_ERANGE  it covers something that was not sent.
+ */
+chd_err chd_outbox_receipt(chd_outbox *box, uint64_t request) CHD_MUST_USE;
+
+/* Tell whether the message with this number is still in the window. */
+bool chd_outbox_holds(const chd_outbox *box, uint64_t request);
+
+/* Remove the messages with a value above payload_max, which the sidecar would
+ * refuse again and again.  Only after rewind.  Returns how many there were. */
+uint64_t chd_outbox_drop_larger(chd_outbox *box, uint64_t payload_max);
+
+static inline size_t chd_outbox_bytes(const chd_outbox *box)
+{
+    return box->end - box->begin;
+}
+
+#endif
