@@ -529,6 +529,11 @@ bool chd_client_unsubscribe(chd_client *client, const chd_filter *filter)
            chd_subs_remove(&client->subs, filter);
 }
 
+uint32_t chd_client_subscription_count(const chd_client *client)
+{
+    return client->subs.count;
+}
+
 void chd_client_publish_open(chd_client *client, chd_wait wait)
 {
     chd_outbox_open(&client->outbox, wait);

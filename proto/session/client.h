@@ -151,6 +151,9 @@ chd_err chd_client_subscribe(chd_client *client, const chd_filter *filter)
  * may still arrive. */
 bool chd_client_unsubscribe(chd_client *client, const chd_filter *filter);
 
+/* Return how many subscriptions there are. */
+uint32_t chd_client_subscription_count(const chd_client *client);
+
 /* Publish: open, add each item (at least one, already checked by
  * chd_event_check), commit; or abort.  Commit returns the request number that
  * the receipt will cover.

@@ -118,7 +118,6 @@ static void release_slot(chd_subs *subs, uint32_t link)
     slot->flags = 0;
     slot->chain_next = subs->free_first;
     subs->free_first = link;
-    subs->count--;
 }
 
 chd_err chd_subs_add(chd_subs *subs, const chd_filter *filter)
@@ -131,6 +130,7 @@ chd_err chd_subs_add(chd_subs *subs, const chd_filter *filter)
             /* The sidecar is yet to hear that it ended.  It has to hear both,
              * so that the new subscription begins with its RESET. */
             slot->flags |= WANTED | ANEW;
+            subs->count++;
         }
         return CHD_OK;
     }

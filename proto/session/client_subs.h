@@ -23,7 +23,7 @@ typedef struct chd_subs {
     uint32_t head_mask;
     uint32_t cap;
     uint32_t used_max; /* slots at and above were never used */
-    uint32_t count;    /* slots in use                       */
+    uint32_t count;    /* what the application is subscribed to */
     uint32_t free_first;
     uint32_t tell_first;
     uint32_t tell_last;

@@ -54,7 +54,7 @@ static void put_dec(line *out, uint64_t number)
 
 static void put_id(line *out, uint64_t id)
 {
-    put_number(out, id, 16, 8);
+    put_number(out, id, 16, id > UINT32_MAX ? 16 : 8);
 }
 
 static bool is_printable(chd_bytes bytes)

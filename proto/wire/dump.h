@@ -1,8 +1,8 @@
 /* dump.h - one line of text for a message, for traces and debug logs.
  *
  * Text is printed as it is when it is printable ASCII, else as hex behind
- * "0x"; nothing at all as "-".  Node ids, digests and the like are hex of at
- * least eight digits.  The line is cut at cap - 1 bytes and always ends with
+ * "0x"; nothing at all as "-".  Node ids, digests and the like are hex of 16
+ * digits, or of 8 when that is enough.  The line is cut at cap - 1 bytes and always ends with
  * NUL; cap must not be 0.  A message that cannot be read prints as
  * "malformed ETYPE (12 bytes)".
  */

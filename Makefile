@@ -1,0 +1,259 @@
+# Every command that a developer or a CI needs; `make help` lists them.
+#
+#   V=1         show the commands          WERROR=    warnings do not stop
+#   VARIANT=    release, asan, tsan, ...   T=window   only tests named so
+#   BUILD=dir   build somewhere else       SIM_ARGS=, NET_ARGS=  passed on
+#
+# What users get goes to build/bin and build/lib (of another variant to
+# build/<variant>/bin and /lib), all the rest to build/<variant>. The Makefile
+# calls itself for another variant, and once what it needs is installed.
+VERSION := 0.1.0
+VARIANT ?= release
+BUILD ?= build
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/coherd
+SYSTEMD ?= $(PREFIX)/lib
+WERROR ?= -Werror
+OBJCOPY ?= objcopy
+PKG_CONFIG ?= pkg-config
+
+JOBS ?= $(shell nproc)
+MAKEFLAGS += --no-builtin-rules $(if $(filter 0,$(MAKELEVEL)),--jobs=$(JOBS))
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SECONDEXPANSION:
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $1 $(@:$(BUILD)/%=%);)mkdir -p $(@D) &&
+again = +$(Q)$(MAKE) --no-print-directory
+
+top := $(BUILD)$(if $(filter-out release,$(VARIANT)),/$(VARIANT))
+bin := $(top)/bin
+lib := $(top)/lib
+priv := $(BUILD)/$(VARIANT)
+obj := $(priv)/obj
+
+# --- flags ------------------------------------------------------------------
+
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+    -Wmissing-prototypes -Wformat=2 -Wundef -Wvla $(WERROR)
+mode_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+mode_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+    -fno-sanitize-recover=all
+mode_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+mode_fuzz := $(mode_asan) -fsanitize=fuzzer-no-link
+# The next release, which still speaks ours, and one that no longer does.
+mode_next := $(mode_release) -DCHD_PROTOCOL_MIN=1 -DCHD_PROTOCOL_MAX=2
+mode_far := $(mode_release) -DCHD_PROTOCOL_MIN=2 -DCHD_PROTOCOL_MAX=2
+mode := $(or $(mode_$(VARIANT)),$(mode_release)) $(CFLAGS)
+sanitiser := $(filter -fsanitize=%,$(mode))
+ifeq ($(VARIANT),fuzz)
+  CC := clang
+endif
+
+# Asked when used and not before: `make test` installs the packages first.
+cflags_of = $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $1))
+libs_of = $(shell $(PKG_CONFIG) --libs $1) -pthread
+broker_pkgs := libzmq libczmq libcares msgpack libmicrohttpd
+
+gnu := -D_GNU_SOURCE
+compile = $(call say,CC) $(CC) -std=c17 $(warnings) $(mode) $(CPPFLAGS) -I. \
+    -DCHD_VERSION='"$(VERSION)"' -MMD -MP $1 -c -o $@ $<
+link_flags = $(mode) -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+link = $(call say,LD) $(CC) -pie $(link_flags) -o $@ $^ $1
+archive = $(call say,AR) rm -f $@ && $(AR) rcs $@
+
+# --- sources and products ---------------------------------------------------
+
+find_c = $(sort $(foreach dir,$1,$(wildcard $(dir)/*.c)))
+objs = $(patsubst %.c,$(obj)/%.o,$1)
+objs_but_main = $(filter-out %/main.o,$(call objs,$1))
+
+proto_src := $(call find_c,proto/* proto/*/*)
+broker_src := $(call find_c,broker broker/*)
+cli_src := $(call find_c,client/cli)
+client_src := $(filter-out client/cli/% client/examples/%,\
+    $(call find_c,client client/*))
+sim_src := $(call find_c,tests/sim tests/sim/*)
+support_src := $(call find_c,tests/support)
+unit_src := $(call find_c,tests/unit tests/scenario)
+net_src := $(call find_c,tests/net)
+other_src := $(call find_c,tests/stress tests/bench tests/fuzz)
+example_src := $(call find_c,client/examples client/examples/*)
+ours := $(proto_src) $(broker_src) $(cli_src) $(client_src) $(sim_src) \
+    $(support_src) $(unit_src) $(net_src) $(other_src)
+
+so := libcoherd.so
+so_file := $(so).$(VERSION)
+so_name := $(so).$(firstword $(subst ., ,$(VERSION)))
+proto_lib := $(priv)/lib/libproto.a
+test_libs := $(priv)/lib/libsupport.a $(proto_lib)
+programs := $(patsubst broker/%,$(bin)/coherd,$(wildcard broker/main.c)) \
+    $(patsubst client/cli/%,$(bin)/coherctl,$(wildcard client/cli/main.c))
+libraries := $(if $(client_src),$(lib)/libcoherd.a $(lib)/$(so))
+# A file in client/examples is a program, and so is a folder.
+examples := $(addprefix $(top)/examples/,$(sort $(basename $(foreach e,\
+    $(example_src:client/examples/%=%),$(firstword $(subst /, ,$e))))))
+sim := $(if $(sim_src),$(priv)/bin/chd-sim)
+tests_of = $(patsubst tests/$1/%.c,$(priv)/$(or $2,$1)/%,\
+    $(filter tests/$1/%,$(unit_src) $(net_src) $(other_src)))
+units := $(call tests_of,unit) $(call tests_of,scenario)
+chosen := $(foreach u,$(units),$(if $(findstring $(or $(T),/),$u),$u))
+helpers := $(call tests_of,net,bin)
+releases := $(if $(wildcard broker/main.c),\
+    $(BUILD)/test/coherd-next $(BUILD)/test/coherd-far)
+
+# --- build ------------------------------------------------------------------
+
+all: $(proto_lib) $(programs) $(libraries) $(examples)  ## build programs, libraries and examples
+build: all  ## the same
+
+$(obj)/proto/%.o: proto/%.c Makefile
+	$(call compile,-fPIC -fvisibility=hidden $(call cflags_of,msgpack))
+$(obj)/client/cli/%.o: client/cli/%.c Makefile
+	$(call compile,-fPIE $(gnu))
+$(obj)/client/%.o: client/%.c Makefile
+	$(call compile,-fPIC -fvisibility=hidden $(gnu) $(call cflags_of,msgpack))
+$(obj)/%.o: %.c Makefile
+	$(call compile,-fPIE $(gnu) $(call cflags_of,$(broker_pkgs)))
+
+$(proto_lib): $(call objs,$(proto_src))
+	$(archive) $^
+$(priv)/lib/libsupport.a: $(call objs,$(support_src))
+	$(archive) $^
+# One object that holds what it needs of proto/ and shows coherd_* alone.
+$(priv)/lib/coherd.o: $(call objs,$(client_src)) $(proto_lib)
+	$(call say,LD) $(CC) -r -nostdlib -o $@ $^ && \
+	    $(OBJCOPY) --wildcard --keep-global-symbol='coherd_*' $@
+$(lib)/libcoherd.a: $(priv)/lib/coherd.o
+	$(archive) $^
+$(lib)/$(so_file): $(call objs,$(client_src)) $(proto_lib)
+	$(call say,LD) $(CC) -shared $(link_flags) -Wl,-soname,$(so_name) \
+	    $(if $(sanitiser),,-Wl,-z,defs) -o $@ $^ $(call libs_of,msgpack)
+$(lib)/$(so): $(lib)/$(so_file)
+	$(Q)ln -sf $(so_file) $(lib)/$(so_name) && ln -sf $(so_name) $@
+
+$(bin)/coherd: $(call objs,$(broker_src)) $(proto_lib)
+	$(call link,$(call libs_of,$(broker_pkgs)))
+$(bin)/coherctl: $(call objs,$(cli_src)) $(lib)/libcoherd.a
+	$(call link,$(call libs_of,msgpack))
+# Examples are built as their readers will build them.
+$(top)/examples/%: $$(wildcard client/examples/$$*.c client/examples/$$*/*.c) \
+        $(lib)/$(so) client/coherd.h Makefile
+	$(call say,LD) $(CC) -std=c17 $(gnu) $(warnings) $(mode) -Iclient -o $@ \
+	    $(filter %.c,$^) -L$(lib) -lcoherd -pthread '-Wl,-rpath,$$ORIGIN/../lib'
+
+# --- test programs ----------------------------------------------------------
+
+link_test = $(call link,$(call libs_of,criterion msgpack $1))
+
+$(priv)/unit/test_broker_%: $(obj)/tests/unit/test_broker_%.o \
+        $(call objs_but_main,$(broker_src)) $(test_libs)
+	$(call link_test,$(broker_pkgs))
+$(priv)/unit/test_client_%: $(obj)/tests/unit/test_client_%.o \
+        $(call objs,$(client_src)) $(test_libs)
+	$(call link_test)
+$(priv)/scenario/%: $(obj)/tests/scenario/%.o $(call objs_but_main,$(sim_src)) \
+        $(test_libs)
+	$(call link_test)
+$(priv)/unit/%: $(obj)/tests/unit/%.o $(test_libs)
+	$(call link_test)
+$(priv)/bin/chd-sim: $(call objs,$(sim_src)) $(test_libs)
+	$(call link)
+$(priv)/fuzz/%: $(obj)/tests/fuzz/%.o $(test_libs)
+	$(call link,-fsanitize=fuzzer $(call libs_of,msgpack))
+$(helpers): $(priv)/bin/%: $(obj)/tests/net/%.o $(lib)/libcoherd.a $(test_libs)
+	$(call link,$(call libs_of,$(broker_pkgs)))
+$(priv)/%: $(obj)/tests/%.o $(lib)/libcoherd.a $(test_libs)
+	$(call link,$(call libs_of,$(broker_pkgs)))
+$(BUILD)/test/coherd-%: FORCE
+	$(again) VARIANT=$* $(BUILD)/$*/bin/coherd
+	$(Q)mkdir -p $(@D) && cp -u $(BUILD)/$*/bin/coherd $@
+
+# --- test -------------------------------------------------------------------
+
+run = $(Q)BUILD=$(BUILD) VARIANT=$(VARIANT) CHD_BIN=$(bin) \
+    CHD_TEST_BIN=$(priv)/bin UNIT='$(chosen)' SIM='$(sim) $(SIM_ARGS)' \
+    NET='$(NET_ARGS)' STRESS='$(call tests_of,stress)' \
+    FUZZ='$(call tests_of,fuzz)' tests/run
+
+deps:  ## install the packages that building and testing needs
+	$(Q)deploy/install-deps
+demo: all  ## three sidecars on this machine, and an invalidation
+	$(Q)CHD_BIN=$(bin) deploy/demo
+test: deps  ## install what is missing, build, run every test
+	$(again) check
+check: all $(units) $(sim) $(helpers) $(releases)
+	$(run) unit tidy sim net
+unit: $$(chosen)  ## unit and scenario tests (T=part-of-a-name)
+	$(run) unit
+sim: $(sim)  ## the simulator (SIM_ARGS=)
+	$(run) sim
+net: all $(helpers) $(releases)  ## real sidecars in network namespaces (NET_ARGS=)
+	$(run) net
+asan:  ## tests and simulator with the address and undefined-behaviour sanitizers
+	$(again) VARIANT=asan check-asan
+check-asan: all $(units) $(sim) $(call tests_of,stress)
+	$(run) unit sim stress
+tsan:  ## simulator and client stress with the thread sanitizer
+	$(again) VARIANT=tsan check-tsan
+check-tsan: all $(sim) $(call tests_of,stress)
+	$(run) sim stress
+fuzz:  ## every fuzzer for FUZZ_SECONDS (60)
+	$(again) VARIANT=fuzz check-fuzz
+check-fuzz: $(call tests_of,fuzz)
+	$(run) fuzz
+bench: all $(call tests_of,bench)  ## run the benchmarks
+	$(Q)set -e; for b in $(call tests_of,bench); do CHD_BIN=$(bin) $$b; done
+tidy: all  ## layering, symbols, shape, documents that match the code
+	$(run) tidy
+lint: all  ## everything that reads the sources
+	$(Q)BUILD=$(BUILD) tests/lint
+format:  ## let clang-format decide
+	$(Q)tests/lint --format
+
+# --- install ----------------------------------------------------------------
+
+mans := $(sort $(wildcard docs/man/*.[1-8]))
+man_of = man$(patsubst .%,%,$(suffix $1))/$(notdir $1)
+# These two are written as they are installed: other places stand in them.
+pc := $(LIBDIR)/pkgconfig/coherd.pc
+unit := $(SYSTEMD)/systemd/system/coherd.service
+installed := $(BINDIR)/coherd $(BINDIR)/coherctl $(INCDIR)/coherd.h \
+    $(addprefix $(LIBDIR)/,libcoherd.a $(so_file) $(so_name) $(so)) $(pc) \
+    $(unit) $(SYSTEMD)/sysusers.d/coherd.conf $(DOCDIR)/coherd.conf \
+    $(foreach m,$(mans),$(MANDIR)/$(call man_of,$m))
+put = install -m $1 $2 $(DESTDIR)$3
+
+install: all  ## install below DESTDIR and PREFIX (/usr/local)
+	$(Q)install -d $(addprefix $(DESTDIR),$(sort $(dir $(installed))))
+	$(Q)$(call put,755,$(bin)/coherd $(bin)/coherctl,$(BINDIR))
+	$(Q)$(call put,644,client/coherd.h,$(INCDIR))
+	$(Q)$(call put,644,$(lib)/libcoherd.a,$(LIBDIR))
+	$(Q)$(call put,755,$(lib)/$(so_file),$(LIBDIR))
+	$(Q)ln -sf $(so_file) $(DESTDIR)$(LIBDIR)/$(so_name)
+	$(Q)ln -sf $(so_name) $(DESTDIR)$(LIBDIR)/$(so)
+	$(Q)sed -e 's|@VERSION@|$(VERSION)|' -e 's|@PREFIX@|$(PREFIX)|' \
+	    -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCDIR@|$(INCDIR)|' \
+	    deploy/coherd.pc.in >$(DESTDIR)$(pc)
+	$(Q)sed 's|/usr/bin/|$(BINDIR)/|' deploy/systemd/coherd.service \
+	    >$(DESTDIR)$(unit)
+	$(Q)$(call put,644,deploy/systemd/coherd.sysusers,$(SYSTEMD)/sysusers.d/coherd.conf)
+	$(Q)$(call put,644,deploy/coherd.conf,$(DOCDIR))
+	$(Q)$(foreach m,$(mans),$(call put,644,$m,$(MANDIR)/$(call man_of,$m)) &&) :
+uninstall:  ## remove what install put there
+	rm -f $(addprefix $(DESTDIR),$(installed))
+clean:  ## remove everything that was built
+	rm -rf $(BUILD)
+help:  ## this list
+	@awk -F ':|  ## ' '/^[a-z]+:.*  ## / { printf "%-10s %s\n", $$1, $$NF }' \
+	    Makefile
+
+FORCE:
+.PHONY: all build deps demo test check unit sim net asan check-asan tsan \
+    check-tsan fuzz check-fuzz bench tidy lint format install uninstall clean \
+    help FORCE
+-include $(patsubst %.c,$(obj)/%.d,$(ours))
