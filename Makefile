@@ -97,7 +97,7 @@ libraries := $(if $(client_src),$(lib)/libcoherd.a $(lib)/$(so))
 # A file in client/examples is a program, and so is a folder.
 examples := $(addprefix $(top)/examples/,$(sort $(basename $(foreach e,\
     $(example_src:client/examples/%=%),$(firstword $(subst /, ,$e))))))
-sim := $(if $(sim_src),$(priv)/bin/chd-sim)
+sim := $(if $(wildcard tests/sim/main.c),$(priv)/bin/chd-sim)
 tests_of = $(patsubst tests/$1/%.c,$(priv)/$(or $2,$1)/%,\
     $(filter tests/$1/%,$(unit_src) $(net_src) $(other_src)))
 units := $(call tests_of,unit) $(call tests_of,scenario)

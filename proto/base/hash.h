@@ -17,7 +17,9 @@ static inline uint64_t chd_mix64(uint64_t x)
 }
 
 /* Hash bytes under a seed, eight at a time.  The seed is drawn at random by
- * the daemon, so that nobody can prepare colliding topics. */
+ * the daemon, so that nobody can prepare colliding topics.  The result depends
+ * on the byte order of the machine: it is for tables here, never for the
+ * wire. */
 uint64_t chd_hash(uint64_t seed, chd_bytes bytes);
 
 #endif

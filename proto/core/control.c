@@ -48,16 +48,6 @@ static void refuse(chd_core *core, const control *message,
     chd_core_reply(message->route, &pack, out);
 }
 
-/* The node behind peer and this one have nothing to say to each other. */
-static void mark_refused(chd_core *core, chd_peer *peer)
-{
-    if (peer != NULL) {
-        chd_core_member_gone(core, peer);
-        peer->state = CHD_MEMBER_REFUSED;
-        peer->attempts = 5; /* the longest back-off */
-    }
-}
-
 static void tell_refused(chd_core *core, chd_peer *peer, chd_trace_code code,
                          const chd_mesh_refuse *why, chd_out *out)
 {
@@ -68,7 +58,9 @@ static void tell_refused(chd_core *core, chd_peer *peer, chd_trace_code code,
         chd_core_trace_text(out, code, peer, why->version_min,
                             why->version_max, why->text);
     }
-    mark_refused(core, peer);
+    if (peer != NULL) {
+        chd_core_member_refused(core, peer);
+    }
 }
 
 static void on_foreign(chd_core *core, const control *message, size_t bytes,
@@ -89,7 +81,7 @@ static void on_foreign(chd_core *core, const control *message, size_t bytes,
                "this node belongs to another cluster (cluster.name)", out);
     }
     if (message->dialled != NULL) {
-        mark_refused(core, message->dialled);
+        chd_core_member_refused(core, message->dialled);
     }
 }
 

@@ -195,7 +195,7 @@ void chd_core_deliver(chd_core *core, chd_out *out)
     for (uint32_t n = 0; n < high; n++) {
         const uint32_t index = (core->session_turn + n) % high;
         const chd_session *session = &core->sessions[index];
-        if (session->open && session->greeted && !session->closing) {
+        if (session->open && session->greeted) {
             deliver_to(core, index, out);
         }
     }

@@ -12,12 +12,19 @@ static void send(uint32_t index, const chd_pack *pack, chd_out *out)
     action->bytes = bytes;
 }
 
+/* The session is over here; its number may be given to another. */
+static void end_session(chd_core *core, uint32_t index)
+{
+    chd_route_clear(core->route, index);
+    core->sessions[index].open = false;
+    core->session_count--;
+}
+
 /* Say what was wrong, then close: the session is not to be trusted to have
  * understood anything else.  Others are not touched. */
 static void fail(chd_core *core, uint32_t index, chd_local_error code,
                  const char *text, chd_out *out)
 {
-    chd_session *session = &core->sessions[index];
     chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
 
     chd_local_pack_error(&pack, code, text);
@@ -26,8 +33,7 @@ static void fail(chd_core *core, uint32_t index, chd_local_error code,
     core->stats.sessions_refused++;
     chd_core_trace_text(out, CHD_TRACE_SESSION_REFUSED, NULL, index, code,
                         chd_bytes_str(text));
-    session->closing = true;
-    chd_route_clear(core->route, index);
+    end_session(core, index);
 }
 
 void chd_core_on_session_open(chd_core *core, uint32_t index)
@@ -50,9 +56,7 @@ void chd_core_on_session_closed(chd_core *core, uint32_t index, chd_out *out)
         chd_core_trace(out, CHD_TRACE_SESSION_CLOSED, NULL, index,
                        session->delivered);
     }
-    chd_route_clear(core->route, index);
-    session->open = false;
-    core->session_count--;
+    end_session(core, index);
 }
 
 static void on_hello(chd_core *core, uint32_t index,
@@ -267,9 +271,8 @@ static void on_greeted(chd_core *core, uint32_t index,
         on_status(core, index, message->u.request, out);
         break;
     case CHD_LOCAL_BYE:
-        core->sessions[index].closing = true;
-        chd_route_clear(core->route, index);
         chd_out_add(out, CHD_ACT_SESSION_CLOSE)->session = index;
+        chd_core_on_session_closed(core, index, out);
         break;
     case CHD_LOCAL_HELLO:
         fail(core, index, CHD_LOCAL_ERR_STATE, "HELLO was said before", out);
@@ -298,9 +301,6 @@ void chd_core_on_session_message(chd_core *core, uint32_t index,
     chd_local message;
 
     CHD_ASSERT(session->open);
-    if (session->closing) {
-        return;
-    }
     const chd_err err = chd_local_scan(bytes, &message);
     if (err != CHD_OK) {
         fail(core, index, CHD_LOCAL_ERR_MALFORMED, chd_err_text(err), out);

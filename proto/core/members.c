@@ -14,6 +14,7 @@
 /* Dialling an address that never answered: 2 s, 4 s, ... up to this. */
 #define DIAL_INTERVAL_MAX (30 * CHD_SECOND)
 #define DIAL_INTERVAL_MIN (2 * CHD_SECOND)
+#define DIAL_ATTEMPTS_MAX 5 /* after these the interval grows no more */
 
 /* How long what a leaving node sent may be on its way. */
 #define LEAVE_GRACE (1 * CHD_SECOND)
@@ -42,7 +43,9 @@ static uint64_t received_of(const chd_core *core, uint64_t node)
  * knock in step. */
 static uint64_t dial_interval(chd_core *core, const chd_peer *peer)
 {
-    const uint32_t shift = peer->attempts < 5 ? peer->attempts : 5;
+    const uint32_t shift = peer->attempts < DIAL_ATTEMPTS_MAX
+                               ? peer->attempts
+                               : DIAL_ATTEMPTS_MAX;
     const uint64_t span =
         chd_min_u64(DIAL_INTERVAL_MIN << shift, DIAL_INTERVAL_MAX);
     return span + chd_prng_below(&core->prng, span / 4 + 1);
@@ -68,13 +71,21 @@ void chd_core_member_gone(chd_core *core, chd_peer *peer)
     peer->rtt_ns = 0;
     peer->head = 0;
     peer->attempts = 0;
-    peer->added_ns = core->now.mono_ns;
     peer->unlisted_ns = core->now.mono_ns;
     peer->dial_due_ns = chd_after(core->now.mono_ns, DIAL_INTERVAL_MIN);
     chd_name_set(&peer->name, (chd_bytes){NULL, 0});
     chd_name_set(&peer->region, (chd_bytes){NULL, 0});
     chd_name_set(&peer->release, (chd_bytes){NULL, 0});
     core->peers_changed = true;
+}
+
+void chd_core_member_refused(chd_core *core, chd_peer *peer)
+{
+    chd_core_member_gone(core, peer);
+    peer->state = CHD_MEMBER_REFUSED;
+    peer->attempts = DIAL_ATTEMPTS_MAX;
+    peer->dial_due_ns =
+        chd_after(core->now.mono_ns, dial_interval(core, peer));
 }
 
 void chd_core_peer_drop(chd_core *core, chd_peer *peer, chd_out *out)
@@ -313,6 +324,8 @@ static void left_turn(chd_core *core, chd_peer *peer, chd_out *out)
     hang_up(core, peer, out);
     if (peer->listed) {
         chd_core_member_gone(core, peer);
+        /* Its successor has as long to join as any other. */
+        peer->added_ns = core->now.mono_ns;
     } else {
         chd_peers_remove(&core->peers, peer);
         core->peers_changed = true;

@@ -36,7 +36,7 @@ typedef struct chd_peer {
     uint64_t head;    /* highest sequence it claims */
     uint64_t acknowledged; /* up to where it has our events */
     uint64_t rtt_ns;
-    uint64_t added_ns;
+    uint64_t added_ns;        /* since when it is expected to answer     */
     uint64_t unlisted_ns;     /* when the listing ended                  */
     uint64_t heard_ns;        /* anything from it, on either channel     */
     uint64_t events_heard_ns; /* on the SUB socket                       */

@@ -19,7 +19,6 @@
 typedef struct chd_session {
     bool open;
     bool greeted;           /* HELLO was answered by WELCOME                 */
-    bool closing;           /* SESSION_CLOSE was said; ignore the rest       */
     bool receipt_due;       /* receipt is to be sent at the end of the turn  */
     chd_reset_reason reset; /* a RESET of everything is due; 0: none         */
     uint64_t client;
@@ -113,6 +112,8 @@ void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
                            chd_out *out);
 /* Nobody is known behind the address any more. */
 void chd_core_member_gone(chd_core *core, chd_peer *peer);
+/* The node behind peer and this one have nothing to say to each other. */
+void chd_core_member_refused(chd_core *core, chd_peer *peer);
 /* Take the address off the table, too. */
 void chd_core_peer_drop(chd_core *core, chd_peer *peer, chd_out *out);
 /* Dial, ping, give up: whatever is due for each peer.  Sets peers_due_ns. */

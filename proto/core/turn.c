@@ -53,8 +53,7 @@ static void tell_sessions_goodbye(const chd_core *core, chd_out *out)
     const chd_bytes bytes = chd_out_keep(out, &pack);
 
     for (uint32_t i = 0; i < core->session_high; i++) {
-        if (core->sessions[i].open && core->sessions[i].greeted &&
-            !core->sessions[i].closing) {
+        if (core->sessions[i].open && core->sessions[i].greeted) {
             chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
             action->session = i;
             action->bytes = bytes;

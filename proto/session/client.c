@@ -329,7 +329,11 @@ static chd_err receive(chd_client *client, uint64_t now_ns, chd_bytes message,
         return on_welcome(client, now_ns, delivery);
     }
     if (delivery->local.type == CHD_LOCAL_ERROR) {
-        client->refused = true;
+        /* A sidecar that is leaving, or gave up on a slow reader, will be
+         * back at once; the other reasons stay for a while. */
+        client->refused =
+            delivery->local.u.error.code != CHD_LOCAL_ERR_STATE &&
+            delivery->local.u.error.code != CHD_LOCAL_ERR_STUCK;
         delivery->kind = CHD_DELIVERY_ERROR;
         return CHD_OK;
     }
@@ -557,6 +561,11 @@ void chd_client_publish_abort(chd_client *client)
 bool chd_client_is_pending(const chd_client *client, uint64_t request)
 {
     return chd_outbox_holds(&client->outbox, request);
+}
+
+uint64_t chd_client_oldest_pending(const chd_client *client)
+{
+    return chd_outbox_oldest(&client->outbox);
 }
 
 size_t chd_client_pending_bytes(const chd_client *client)

@@ -170,6 +170,10 @@ void chd_client_publish_abort(chd_client *client);
 /* Tell whether this publish still waits for its receipt. */
 bool chd_client_is_pending(const chd_client *client, uint64_t request);
 
+/* Return the number of the oldest publish without a receipt, UINT64_MAX when
+ * there is none. */
+uint64_t chd_client_oldest_pending(const chd_client *client);
+
 /* Return the bytes of publishes without a receipt. */
 size_t chd_client_pending_bytes(const chd_client *client);
 

@@ -199,6 +199,12 @@ chd_err chd_outbox_receipt(chd_outbox *box, uint64_t request)
     return CHD_OK;
 }
 
+uint64_t chd_outbox_oldest(const chd_outbox *box)
+{
+    return box->begin < box->end ? request_at(box, box->begin)
+                                 : CHD_OUTBOX_EMPTY;
+}
+
 bool chd_outbox_holds(const chd_outbox *box, uint64_t request)
 {
     for (size_t at = box->begin; at < box->end; at = message_end(box, at)) {

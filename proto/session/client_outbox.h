@@ -83,6 +83,10 @@ void chd_outbox_rewind(chd_outbox *box);
  */
 chd_err chd_outbox_receipt(chd_outbox *box, uint64_t request) CHD_MUST_USE;
 
+/* Return the number of the oldest message, or CHD_OUTBOX_EMPTY. */
+#define CHD_OUTBOX_EMPTY UINT64_MAX
+uint64_t chd_outbox_oldest(const chd_outbox *box);
+
 /* Tell whether the message with this number is still in the window. */
 bool chd_outbox_holds(const chd_outbox *box, uint64_t request);
 

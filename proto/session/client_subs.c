@@ -8,9 +8,13 @@
 #define QUEUED 8u /* in the to-tell queue                */
 #define ANEW 16u  /* removed and added again while TOLD  */
 
+/* A slot whose end the sidecar is yet to hear of is still in use. */
+#define SLOTS_PER_SUBSCRIPTION 2
+
 struct chd_sub {
     uint32_t chain_next; /* slot number + 1; of the free list when not USED */
     uint32_t queue_next;
+    uint32_t queue_prev;
     uint8_t flags;
     uint8_t match;
     uint8_t topic_len;
@@ -29,7 +33,8 @@ chd_err chd_subs_init(chd_subs *subs, const chd_mem *mem, uint32_t cap,
         head_count *= 2;
     }
     *subs = (chd_subs){.cap = cap, .head_mask = head_count - 1, .seed = seed};
-    subs->slots = chd_zalloc(mem, cap, sizeof(chd_sub));
+    subs->slots =
+        chd_zalloc(mem, (size_t)SLOTS_PER_SUBSCRIPTION * cap, sizeof(chd_sub));
     subs->heads = chd_zalloc(mem, head_count, sizeof(uint32_t));
     return subs->slots == NULL || subs->heads == NULL ? CHD_ENOMEM : CHD_OK;
 }
@@ -83,12 +88,30 @@ static void enqueue(chd_subs *subs, uint32_t link)
     }
     slot->flags |= QUEUED;
     slot->queue_next = 0;
-    if (subs->tell_first == 0) {
+    slot->queue_prev = subs->tell_first == 0 ? 0 : subs->tell_last;
+    if (slot->queue_prev == 0) {
         subs->tell_first = link;
     } else {
-        slot_of(subs, subs->tell_last)->queue_next = link;
+        slot_of(subs, slot->queue_prev)->queue_next = link;
     }
     subs->tell_last = link;
+}
+
+static void dequeue(chd_subs *subs, uint32_t link)
+{
+    chd_sub *slot = slot_of(subs, link);
+
+    if (slot->queue_prev == 0) {
+        subs->tell_first = slot->queue_next;
+    } else {
+        slot_of(subs, slot->queue_prev)->queue_next = slot->queue_next;
+    }
+    if (slot->queue_next == 0) {
+        subs->tell_last = slot->queue_prev;
+    } else {
+        slot_of(subs, slot->queue_next)->queue_prev = slot->queue_prev;
+    }
+    slot->flags &= (uint8_t)~QUEUED;
 }
 
 static uint32_t take_slot(chd_subs *subs)
@@ -99,7 +122,7 @@ static uint32_t take_slot(chd_subs *subs)
         subs->free_first = slot_of(subs, link)->chain_next;
         return link;
     }
-    if (subs->used_max == subs->cap) {
+    if (subs->used_max == SLOTS_PER_SUBSCRIPTION * subs->cap) {
         return 0;
     }
     return ++subs->used_max;
@@ -126,6 +149,9 @@ chd_err chd_subs_add(chd_subs *subs, const chd_filter *filter)
 
     if (link != 0) {
         chd_sub *slot = slot_of(subs, link);
+        if (!(slot->flags & WANTED) && subs->count == subs->cap) {
+            return CHD_EFULL;
+        }
         if (!(slot->flags & WANTED)) {
             /* The sidecar is yet to hear that it ended.  It has to hear both,
              * so that the new subscription begins with its RESET. */
@@ -134,7 +160,7 @@ chd_err chd_subs_add(chd_subs *subs, const chd_filter *filter)
         }
         return CHD_OK;
     }
-    link = take_slot(subs);
+    link = subs->count < subs->cap ? take_slot(subs) : 0;
     if (link == 0) {
         return CHD_EFULL;
     }
@@ -162,7 +188,13 @@ bool chd_subs_remove(chd_subs *subs, const chd_filter *filter)
         return false;
     }
     slot_of(subs, link)->flags &= (uint8_t) ~(WANTED | ANEW);
-    enqueue(subs, link);
+    subs->count--;
+    if (slot_of(subs, link)->flags & TOLD) {
+        enqueue(subs, link);
+    } else {
+        dequeue(subs, link);
+        release_slot(subs, link);
+    }
     return true;
 }
 
@@ -200,7 +232,7 @@ void chd_subs_tell(chd_subs *subs, uint32_t max, chd_filter *less,
         const bool told = slot->flags & TOLD;
         const bool anew = slot->flags & ANEW;
 
-        subs->tell_first = slot->queue_next;
+        dequeue(subs, link);
         if (told && (!wanted || anew)) {
             less[(*less_count)++] = filter_of(slot);
         }

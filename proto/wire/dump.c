@@ -4,20 +4,20 @@
 #include "proto/wire/mesh.h"
 
 /* A line that is being written; what does not fit is left out. */
-typedef struct line {
+typedef struct writer {
     char *buf;
     size_t cap;
     size_t len;
-} line;
+} writer;
 
-static line line_open(char *buf, size_t cap)
+static writer line_open(char *buf, size_t cap)
 {
     CHD_ASSERT(cap > 0);
     buf[0] = '\0';
-    return (line){buf, cap, 0};
+    return (writer){buf, cap, 0};
 }
 
-static void put_char(line *out, char c)
+static void put_char(writer *out, char c)
 {
     if (out->len + 1 < out->cap) {
         out->buf[out->len++] = c;
@@ -25,7 +25,7 @@ static void put_char(line *out, char c)
     }
 }
 
-static void put(line *out, const char *text)
+static void put(writer *out, const char *text)
 {
     for (; *text != '\0'; text++) {
         put_char(out, *text);
@@ -33,7 +33,8 @@ static void put(line *out, const char *text)
 }
 
 /* Print number in a base up to 16 with at least digits digits. */
-static void put_number(line *out, uint64_t number, unsigned base, size_t digits)
+static void put_number(writer *out, uint64_t number, unsigned base,
+                       size_t digits)
 {
     char text[20]; /* UINT64_MAX has 20 decimal digits */
     size_t len = 0;
@@ -47,12 +48,12 @@ static void put_number(line *out, uint64_t number, unsigned base, size_t digits)
     }
 }
 
-static void put_dec(line *out, uint64_t number)
+static void put_dec(writer *out, uint64_t number)
 {
     put_number(out, number, 10, 1);
 }
 
-static void put_id(line *out, uint64_t id)
+static void put_id(writer *out, uint64_t id)
 {
     put_number(out, id, 16, id > UINT32_MAX ? 16 : 8);
 }
@@ -67,7 +68,7 @@ static bool is_printable(chd_bytes bytes)
     return true;
 }
 
-static void put_bytes(line *out, chd_bytes bytes)
+static void put_bytes(writer *out, chd_bytes bytes)
 {
     const bool printable = is_printable(bytes);
 
@@ -87,37 +88,37 @@ static void put_bytes(line *out, chd_bytes bytes)
 }
 
 /* A label and its value: " from 00c0ffee". */
-static void put_label_dec(line *out, const char *label, uint64_t number)
+static void put_label_dec(writer *out, const char *label, uint64_t number)
 {
     put(out, label);
     put_dec(out, number);
 }
 
-static void put_label_id(line *out, const char *label, uint64_t id)
+static void put_label_id(writer *out, const char *label, uint64_t id)
 {
     put(out, label);
     put_id(out, id);
 }
 
-static void put_label_bytes(line *out, const char *label, chd_bytes bytes)
+static void put_label_bytes(writer *out, const char *label, chd_bytes bytes)
 {
     put(out, label);
     put_bytes(out, bytes);
 }
 
-static void put_label_bool(line *out, const char *label, bool truth)
+static void put_label_bool(writer *out, const char *label, bool truth)
 {
     put(out, label);
     put(out, truth ? "yes" : "no");
 }
 
-static void put_count(line *out, uint64_t count)
+static void put_count(writer *out, uint64_t count)
 {
     put_label_dec(out, " (", count);
     put(out, ")");
 }
 
-static void put_versions(line *out, uint64_t min, uint64_t max)
+static void put_versions(writer *out, uint64_t min, uint64_t max)
 {
     put_label_dec(out, " versions ", min);
     put_label_dec(out, "..", max);
@@ -148,7 +149,7 @@ static size_t longest_zeros(const uint8_t address[16], size_t *run)
     return start;
 }
 
-static void put_ipv6(line *out, const uint8_t address[16])
+static void put_ipv6(writer *out, const uint8_t address[16])
 {
     size_t run = 0;
     const size_t zeros = longest_zeros(address, &run);
@@ -171,7 +172,7 @@ static void put_ipv6(line *out, const uint8_t address[16])
     }
 }
 
-static void put_endpoint(line *out, const chd_endpoint *endpoint)
+static void put_endpoint(writer *out, const chd_endpoint *endpoint)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     const uint8_t *address = endpoint->address;
@@ -188,7 +189,7 @@ static void put_endpoint(line *out, const chd_endpoint *endpoint)
     put_label_dec(out, ":", endpoint->port);
 }
 
-static void put_malformed(line *out, chd_err err, size_t bytes)
+static void put_malformed(writer *out, chd_err err, size_t bytes)
 {
     out->len = 0;
     put(out, "malformed ");
@@ -229,7 +230,7 @@ static const char *target_name(chd_target_kind kind)
     return "?";
 }
 
-static void put_event(line *out, const chd_event *event)
+static void put_event(writer *out, const chd_event *event)
 {
     put(out, kind_name(event->kind));
     put_label_bytes(out, " ", event->topic);
@@ -252,9 +253,9 @@ static void put_event(line *out, const chd_event *event)
     }
 }
 
-void chd_dump_record(chd_bytes record, char *buf, size_t cap)
+void chd_dump_record(chd_bytes record, char *line, size_t cap)
 {
-    line out = line_open(buf, cap);
+    writer out = line_open(line, cap);
     chd_scan scan;
     chd_event event;
 
@@ -295,7 +296,7 @@ static const char *mesh_type_name(chd_mesh_type type)
     return NULL;
 }
 
-static void put_type(line *out, const char *name, uint64_t type)
+static void put_type(writer *out, const char *name, uint64_t type)
 {
     if (name != NULL) {
         put(out, name);
@@ -304,7 +305,7 @@ static void put_type(line *out, const char *name, uint64_t type)
     }
 }
 
-static chd_err put_mesh_hello(line *out, chd_scan *scan, uint32_t fields)
+static chd_err put_mesh_hello(writer *out, chd_scan *scan, uint32_t fields)
 {
     chd_mesh_hello hello;
     chd_position position;
@@ -327,7 +328,7 @@ static chd_err put_mesh_hello(line *out, chd_scan *scan, uint32_t fields)
     return CHD_OK;
 }
 
-static chd_err put_mesh_events(line *out, chd_scan *scan, uint32_t fields)
+static chd_err put_mesh_events(writer *out, chd_scan *scan, uint32_t fields)
 {
     chd_mesh_events events;
     const chd_err err = chd_mesh_scan_events(scan, fields, &events);
@@ -342,7 +343,7 @@ static chd_err put_mesh_events(line *out, chd_scan *scan, uint32_t fields)
     return CHD_OK;
 }
 
-static chd_err put_mesh_refuse(line *out, chd_scan *scan, uint32_t fields)
+static chd_err put_mesh_refuse(writer *out, chd_scan *scan, uint32_t fields)
 {
     chd_mesh_refuse refuse;
     const chd_err err = chd_mesh_scan_refuse(scan, fields, &refuse);
@@ -356,7 +357,7 @@ static chd_err put_mesh_refuse(line *out, chd_scan *scan, uint32_t fields)
     return CHD_OK;
 }
 
-static chd_err put_mesh_ping(line *out, chd_scan *scan, uint32_t fields,
+static chd_err put_mesh_ping(writer *out, chd_scan *scan, uint32_t fields,
                              bool is_pong)
 {
     chd_mesh_ping ping;
@@ -376,7 +377,7 @@ static chd_err put_mesh_ping(line *out, chd_scan *scan, uint32_t fields,
     return CHD_OK;
 }
 
-static chd_err put_mesh_head(line *out, chd_scan *scan, uint32_t fields)
+static chd_err put_mesh_head(writer *out, chd_scan *scan, uint32_t fields)
 {
     uint64_t head = 0;
     const chd_err err = chd_mesh_scan_head(scan, fields, &head);
@@ -387,7 +388,7 @@ static chd_err put_mesh_head(line *out, chd_scan *scan, uint32_t fields)
     return err;
 }
 
-static chd_err put_mesh_body(line *out, chd_scan *scan, chd_mesh_type type,
+static chd_err put_mesh_body(writer *out, chd_scan *scan, chd_mesh_type type,
                              uint32_t fields)
 {
     switch (type) {
@@ -410,9 +411,9 @@ static chd_err put_mesh_body(line *out, chd_scan *scan, chd_mesh_type type,
     return chd_scan_end(scan);
 }
 
-void chd_dump_mesh(chd_bytes message, char *buf, size_t cap)
+void chd_dump_mesh(chd_bytes message, char *line, size_t cap)
 {
-    line out = line_open(buf, cap);
+    writer out = line_open(line, cap);
     chd_scan scan;
     chd_mesh_header header;
     uint32_t fields = 0;
@@ -477,7 +478,7 @@ static const char *local_type_name(chd_local_type type)
 }
 
 /* Topics, those that are prefixes with a star behind them. */
-static void put_filters(line *out, chd_local_list filters)
+static void put_filters(writer *out, chd_local_list filters)
 {
     chd_filter filter;
 
@@ -493,7 +494,7 @@ static void put_filters(line *out, chd_local_list filters)
     }
 }
 
-static void put_items(line *out, chd_local_list items)
+static void put_items(writer *out, chd_local_list items)
 {
     chd_event item;
 
@@ -505,7 +506,7 @@ static void put_items(line *out, chd_local_list items)
     }
 }
 
-static void put_welcome(line *out, const chd_local_welcome *welcome)
+static void put_welcome(writer *out, const chd_local_welcome *welcome)
 {
     put_label_dec(out, " version ", welcome->version);
     put_label_id(out, " node ", welcome->node);
@@ -518,7 +519,7 @@ static void put_welcome(line *out, const chd_local_welcome *welcome)
     put_label_dec(out, " ping ", welcome->ping_interval_ms);
 }
 
-static void put_member(line *out, const chd_member_report *member)
+static void put_member(writer *out, const chd_member_report *member)
 {
     put_label_id(out, "; node ", member->node);
     put_label_bytes(out, " name ", member->name);
@@ -533,7 +534,7 @@ static void put_member(line *out, const chd_member_report *member)
     put_label_dec(out, " silent_ms ", member->silent_ms);
 }
 
-static void put_report(line *out, const chd_local_report *report)
+static void put_report(writer *out, const chd_local_report *report)
 {
     const chd_node_report *node = &report->node;
     chd_local_list members = report->members;
@@ -567,7 +568,7 @@ static void put_report(line *out, const chd_local_report *report)
     }
 }
 
-static void put_local_hello(line *out, const chd_local_hello *hello)
+static void put_local_hello(writer *out, const chd_local_hello *hello)
 {
     put_versions(out, hello->version_min, hello->version_max);
     put_label_id(out, " client ", hello->client);
@@ -575,41 +576,41 @@ static void put_local_hello(line *out, const chd_local_hello *hello)
     put_label_dec(out, " pid ", hello->pid);
 }
 
-static void put_publish(line *out, const chd_local_publish *publish)
+static void put_publish(writer *out, const chd_local_publish *publish)
 {
     put_label_dec(out, " request ", publish->request);
     put_label_dec(out, " wait ", publish->wait);
     put_items(out, publish->items);
 }
 
-static void put_applied(line *out, const chd_local *local)
+static void put_applied(writer *out, const chd_local *local)
 {
     put_label_dec(out, " position ", local->u.applied.position);
     put_label_dec(out, " bytes ", local->u.applied.bytes);
 }
 
-static void put_receipt(line *out, const chd_local_receipt *receipt)
+static void put_receipt(writer *out, const chd_local_receipt *receipt)
 {
     put_label_dec(out, " request ", receipt->request);
     put_label_id(out, " origin ", receipt->origin);
     put_label_dec(out, " seq ", receipt->seq);
 }
 
-static void put_events(line *out, const chd_local_events *events)
+static void put_events(writer *out, const chd_local_events *events)
 {
     put_label_dec(out, " position ", events->position);
     put_label_id(out, " origin ", events->origin);
     put_count(out, events->records.count);
 }
 
-static void put_reset(line *out, const chd_local_reset *reset)
+static void put_reset(writer *out, const chd_local_reset *reset)
 {
     put_label_dec(out, " position ", reset->position);
     put_label_dec(out, " reason ", reset->reason);
     put_filters(out, reset->filters);
 }
 
-static void put_ping(line *out, const chd_local *local)
+static void put_ping(writer *out, const chd_local *local)
 {
     put_label_dec(out, " c0 ", local->u.ping.c0);
     if (local->type == CHD_LOCAL_PONG) {
@@ -617,13 +618,13 @@ static void put_ping(line *out, const chd_local *local)
     }
 }
 
-static void put_error(line *out, const chd_local_error_msg *error)
+static void put_error(writer *out, const chd_local_error_msg *error)
 {
     put_label_dec(out, " code ", error->code);
     put_label_bytes(out, " text ", error->text);
 }
 
-static void put_fields(line *out, const chd_local *local, chd_local_type type)
+static void put_fields(writer *out, const chd_local *local, chd_local_type type)
 {
     switch (type) {
     case CHD_LOCAL_HELLO:
@@ -670,9 +671,9 @@ static void put_fields(line *out, const chd_local *local, chd_local_type type)
     }
 }
 
-void chd_dump_local(chd_bytes message, char *buf, size_t cap)
+void chd_dump_local(chd_bytes message, char *line, size_t cap)
 {
-    line out = line_open(buf, cap);
+    writer out = line_open(line, cap);
     chd_local local;
     const chd_err err = chd_local_scan(message, &local);
 

@@ -2,9 +2,9 @@
  *
  * Text is printed as it is when it is printable ASCII, else as hex behind
  * "0x"; nothing at all as "-".  Node ids, digests and the like are hex of 16
- * digits, or of 8 when that is enough.  The line is cut at cap - 1 bytes and always ends with
- * NUL; cap must not be 0.  A message that cannot be read prints as
- * "malformed ETYPE (12 bytes)".
+ * digits, or of 8 when that is enough.  The line is cut at cap - 1 bytes and
+ * always ends with NUL; cap must not be 0.  A message that cannot be read
+ * prints as "malformed ETYPE (12 bytes)".
  */
 #ifndef CHD_PROTO_WIRE_DUMP_H
 #define CHD_PROTO_WIRE_DUMP_H

@@ -15,10 +15,11 @@
 #include "proto/base/bytes.h"
 #include "proto/base/err.h"
 
+/* After an error at is end, so that later reads find nothing. */
 typedef struct chd_scan {
-    const uint8_t *at;  /* the next byte; end after an error, so that nothing */
-    const uint8_t *end; /* but chd_scan_end has to look at err               */
-    chd_err err;
+    const uint8_t *at; /* the next byte */
+    const uint8_t *end;
+    chd_err err; /* the first error */
 } chd_scan;
 
 /* Start reading bytes. */

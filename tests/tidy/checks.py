@@ -200,6 +200,7 @@ _BANNED = {
     'rand': 'chd_prng_next', 'srand': 'chd_prng_seeded',
     'random': 'chd_prng_next', 'tmpnam': 'mkstemp', 'mktemp': 'mkstemp',
 }
+_PARSING = {'scanf', 'sscanf', 'fscanf'}
 _WAITING = {'sleep', 'usleep'}
 
 
@@ -213,6 +214,8 @@ def banned_calls(tree):
             line = source.line_of(code, match.start())
             if name in _BANNED:
                 yield f'{path}:{line}: {name}: use {_BANNED[name]}'
+            elif name in _PARSING and not path.startswith('tests/'):
+                yield f'{path}:{line}: {name}: use strtol with checks'
             elif name in _WAITING and path.startswith('tests/') and \
                     'tidy: sleep' not in lines[line - 1]:
                 yield f'{path}:{line}: {name}: wait for what you wait for, ' \

@@ -35,6 +35,8 @@ _PLANTED = (
     (None, {'broker/a.c': '/* as in\n#include "client/client.h"\n */\n'}),
     ('banned_calls', {'broker/a.c': 'int x = atoi("1");\n'}),
     ('banned_calls', {'client/a.c': '    strcpy (a, b);\n'}),
+    ('banned_calls', {'broker/a.c': '    sscanf(a, b, &c);\n'}),
+    (None, {'tests/unit/a.c': '    sscanf(a, b, &c);\n'}),
     ('banned_calls', {'tests/unit/a.c': '    usleep(10);\n'}),
     (None, {'tests/unit/a.c': '    usleep(10); /* tidy: sleep, to lag */\n'}),
     (None, {'broker/a.c': '/* not sprintf(a) */ char *s = "gets(";\n'}),

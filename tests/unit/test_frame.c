@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <signal.h>
 
 #include "proto/wire/frame.h"
 
@@ -92,4 +93,14 @@ Test(frame, a_message_is_as_long_as_allowed_and_no_longer)
         cr_assert_eq(chd_frame_next(&rest, &message), cases[i].err, "%zu", i);
         cr_assert_eq(message.len > 0, cases[i].err == CHD_OK);
     }
+}
+
+Test(frame, writing_a_length_of_0_is_a_programmers_error, .signal = SIGABRT)
+{
+    chd_frame_put_length(stream, 0);
+}
+
+Test(frame, writing_a_length_above_the_limit_is_one_too, .signal = SIGABRT)
+{
+    chd_frame_put_length(stream, CHD_FRAME_BYTES_MAX + 1);
 }

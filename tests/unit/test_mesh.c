@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <signal.h>
 
 #include "proto/wire/mesh.h"
 #include "tests/support/mangle.h"
@@ -253,6 +254,21 @@ Test(mesh, a_vector_has_up_to_4096_positions_and_no_half_ones)
     cr_assert_eq(hello_with_values(2 * CHD_ORIGINS_MAX), CHD_OK);
     cr_assert_eq(hello_with_values(2 * CHD_ORIGINS_MAX + 1), CHD_ELENGTH);
     cr_assert_eq(hello_with_values(2 * CHD_ORIGINS_MAX + 2), CHD_ELENGTH);
+}
+
+Test(mesh, half_a_position_is_not_taken_for_a_field_that_follows)
+{
+    chd_pack pack = pack_begin();
+    const chd_mesh_header header = header_of(CHD_MESH_HELLO);
+    chd_mesh_hello hello;
+
+    chd_mesh_pack_hello(&pack, &header, &hello_sample, NULL);
+    cr_assert_eq(buf[0], 0x9d);
+    cr_assert_eq(buf[pack.len - 1], 0x90);
+    buf[0] = 0x9e;
+    buf[pack.len - 1] = 0x91;
+    chd_pack_uint(&pack, 7);
+    cr_assert_eq(scan_hello(&pack, CHD_MESH_HELLO, &hello), CHD_ELENGTH);
 }
 
 Test(mesh, an_address_has_16_bytes_and_a_port_16_bits)
@@ -713,4 +729,31 @@ Test(mesh, a_message_read_as_another_type_is_refused_or_holds_together)
             cr_assert(type > 8 || type == 0 ? err == CHD_EUNKNOWN : true);
         }
     }
+}
+
+/* --- programmers' errors -------------------------------------------------- */
+
+Test(mesh, walking_records_that_were_not_validated_aborts, .signal = SIGABRT)
+{
+    chd_bytes records = chd_bytes_str("\x98\x01");
+    chd_event event;
+    chd_bytes record;
+
+    (void)chd_mesh_record_next(&records, &event, &record);
+}
+
+Test(mesh, walking_positions_that_were_not_validated_aborts, .signal = SIGABRT)
+{
+    chd_bytes positions = chd_bytes_str("\x01");
+    chd_position position;
+
+    (void)chd_mesh_position_next(&positions, &position);
+}
+
+Test(mesh, writing_a_message_of_another_type_aborts, .signal = SIGABRT)
+{
+    chd_pack pack = pack_begin();
+    const chd_mesh_header header = header_of(CHD_MESH_HELLO);
+
+    chd_mesh_pack_head(&pack, &header, 1);
 }

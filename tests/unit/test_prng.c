@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <signal.h>
 
 #include "proto/base/prng.h"
 
@@ -55,4 +56,10 @@ Test(prng, below_one_is_always_zero)
     for (int i = 0; i < 100; i++) {
         cr_assert_eq(chd_prng_below(&prng, 1), 0);
     }
+}
+
+Test(prng, below_nothing_is_a_programmers_error, .signal = SIGABRT)
+{
+    chd_prng prng = chd_prng_seeded(5);
+    (void)chd_prng_below(&prng, 0);
 }

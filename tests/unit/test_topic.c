@@ -231,3 +231,9 @@ Test(topic, a_filter_matches_its_topic_or_every_topic_with_its_prefix)
                      cases[i].matches, "%zu", i);
     }
 }
+
+Test(topic, a_match_that_does_not_exist_matches_nothing)
+{
+    const chd_filter filter = {(chd_match)2, chd_bytes_str("t")};
+    cr_assert(!chd_filter_matches(&filter, chd_bytes_str("t")));
+}

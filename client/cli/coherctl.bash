@@ -1,0 +1,43 @@
+# bash completion for coherctl(1)                          -*- shell-script -*-
+
+_coherctl() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local common='--socket --json --timeout --help' command='' words i
+
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        invalidate | publish | watch | status | peers | help)
+            command=${COMP_WORDS[i]}
+            break
+            ;;
+        esac
+    done
+
+    case $prev in
+    --socket)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --timeout)
+        mapfile -t COMPREPLY < <(compgen -W '500ms 2s 5s 1m' -- "$cur")
+        return
+        ;;
+    --key | --tag | --prefix | --count)
+        return
+        ;;
+    esac
+
+    case $command in
+    invalidate) words="--key --tag --prefix --all --soft --stdin $common" ;;
+    publish) words="--key $common" ;;
+    watch) words="--prefix --count $common" ;;
+    status | peers) words=$common ;;
+    help) words='' ;;
+    *) words="invalidate publish watch status peers --version $common" ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _coherctl coherctl

@@ -1,0 +1,246 @@
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "client/cli/cli.h"
+
+/* One call of the library takes no more than this. */
+#define BATCH_TARGETS 1000
+#define BATCH_BYTES ((size_t)64 * 1024)
+
+static const char help[] =
+    "usage: coherctl invalidate TOPIC [--key KEY]... [--tag TAG]...\n"
+    "           [--prefix PREFIX]... [--all] [-] [--soft] [--timeout D]\n"
+    "           [--json] [--socket PATH]\n"
+    "\n"
+    "Drop entries of TOPIC from the caches of all instances. Waits until the\n"
+    "sidecar has accepted the invalidation, then prints what was done.\n"
+    "\n"
+    "  --key KEY        the entry with this key\n"
+    "  --tag TAG        all entries that carry this tag\n"
+    "  --prefix PREFIX  all entries whose key begins so\n"
+    "  --all            all entries of the topic\n"
+    "  -, --key -, --stdin\n"
+    "                   also keys from standard input, one on each line\n"
+    "  --soft           mark stale instead of dropping\n"
+    "  --timeout D      how long to wait, such as 500ms, 2s or 1m (5s)\n"
+    "  --json           print one JSON object\n"
+    "\n"
+    "examples:\n"
+    "  coherctl invalidate episodes --key 51\n"
+    "  coherctl invalidate episodes --key 51 --tag home --soft\n"
+    "  psql -Atc 'select id from episodes' | coherctl invalidate episodes -\n"
+    "  coherctl invalidate pages --all     # for example after a migration\n";
+
+typedef struct targets {
+    coherd_target *all; /* the data of those from standard input is owned */
+    size_t count;
+    size_t cap;
+} targets;
+
+static const struct option options[] = {
+    CLI_COMMON_OPTIONS,
+    {"key", required_argument, NULL, 'k'},
+    {"tag", required_argument, NULL, 't'},
+    {"prefix", required_argument, NULL, 'p'},
+    {"all", no_argument, NULL, 'a'},
+    {"soft", no_argument, NULL, 's'},
+    {"stdin", no_argument, NULL, 'i'},
+    {NULL, 0, NULL, 0},
+};
+
+static bool add(targets *to, coherd_target target, const char *what)
+{
+    const size_t least =
+        target.kind == COHERD_TARGET_PREFIX || target.kind == COHERD_TARGET_ALL
+            ? 0
+            : 1;
+
+    if (target.len < least || target.len > COHERD_TARGET_BYTES_MAX) {
+        (void)cli_usage("invalidate", "%s has %zu bytes, %zu to %d are allowed",
+                        what, target.len, least, COHERD_TARGET_BYTES_MAX);
+        return false;
+    }
+    if (to->count == to->cap) {
+        to->cap = to->cap == 0 ? 64 : 2 * to->cap;
+        to->all = realloc(to->all, to->cap * sizeof(to->all[0]));
+        if (to->all == NULL) {
+            cli_complain("out of memory");
+            exit(CLI_FAILED);
+        }
+    }
+    to->all[to->count++] = target;
+    return true;
+}
+
+static bool add_lines(targets *to, FILE *file)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    size_t number = 0;
+    ssize_t len;
+
+    while ((len = getline(&line, &cap, file)) > 0) {
+        char what[64];
+        number++;
+        if (line[len - 1] == '\n') {
+            len--;
+        }
+        if (len == 0) {
+            continue;
+        }
+        snprintf(what, sizeof(what), "line %zu of the standard input", number);
+        if (!add(to, coherd_key_n(line, (size_t)len), what)) {
+            free(line);
+            return false;
+        }
+        line = NULL; /* the target has it */
+        cap = 0;
+    }
+    free(line);
+    return true;
+}
+
+/* Send one call's worth, beginning at from; returns how many that were. */
+static size_t batch(const targets *of, size_t from)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+
+    while (from + count < of->count && count < BATCH_TARGETS &&
+           bytes < BATCH_BYTES) {
+        bytes += of->all[from + count].len;
+        count++;
+    }
+    return count;
+}
+
+static void print_done(const cli_env *cli, const char *topic, size_t count,
+                       const coherd_receipt *receipt)
+{
+    if (cli->json) {
+        cli_json json = {.file = stdout};
+        cli_json_open(&json, NULL, '{');
+        cli_json_text(&json, "topic", topic);
+        cli_json_uint(&json, "events", count);
+        cli_json_hex(&json, "origin", receipt->origin);
+        cli_json_uint(&json, "seq", receipt->seq);
+        cli_json_close(&json, '}');
+        putchar('\n');
+        return;
+    }
+    printf("%s: %zu %s invalidated, accepted as %016" PRIx64 ":%" PRIu64 "\n",
+           topic, count, count == 1 ? "target" : "targets", receipt->origin,
+           receipt->seq);
+}
+
+static int send_all(cli_env *cli, const char *topic, const targets *to,
+                    bool soft)
+{
+    coherd_client *client;
+    coherd_receipt receipt = {0, 0};
+    coherd_err err = COHERD_OK;
+    size_t sent = 0;
+    int result = cli_connect(cli, NULL, &client);
+
+    if (result != CLI_DONE) {
+        return result;
+    }
+    while (sent < to->count && err == COHERD_OK) {
+        const size_t count = batch(to, sent);
+        const coherd_publish_options how = {
+            .soft = soft,
+            .wait = COHERD_WAIT_ACCEPTED,
+            .timeout_ms = cli_time_left(cli),
+        };
+        err = coherd_invalidate(client, topic, to->all + sent, count, &how,
+                                &receipt);
+        sent += err == COHERD_OK ? count : 0;
+    }
+    result = cli_result(cli, client, err);
+    if (sent > 0) {
+        print_done(cli, topic, sent, &receipt);
+    }
+    (void)coherd_close(&client);
+    return result == CLI_DONE && !cli_flush() ? CLI_FAILED : result;
+}
+
+/* Read the options into to; -1 to go on, else an exit code. */
+static int read_options(cli_env *cli, int argc, char **argv, targets *to,
+                        bool *soft, bool *lines)
+{
+    int option;
+    bool good = true;
+
+    while (good &&
+           (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        switch (option) {
+        case 'k':
+            if (strcmp(optarg, "-") == 0) {
+                *lines = true;
+            } else {
+                good = add(to, coherd_key(optarg), "--key");
+            }
+            break;
+        case 't':
+            good = add(to, coherd_tag(optarg), "--tag");
+            break;
+        case 'p':
+            good = add(to, coherd_prefix(optarg), "--prefix");
+            break;
+        case 'a':
+            good = add(to, coherd_all(), "--all");
+            break;
+        case 's':
+            *soft = true;
+            break;
+        case 'i':
+            *lines = true;
+            break;
+        default:
+            switch (cli_take_option(cli, option, "invalidate")) {
+            case CLI_TAKEN:
+                break;
+            case CLI_HELP:
+                fputs(help, stdout);
+                return cli_flush() ? CLI_DONE : CLI_FAILED;
+            case CLI_WRONG:
+                return CLI_USAGE;
+            }
+        }
+    }
+    return good ? -1 : CLI_USAGE;
+}
+
+int cli_invalidate(cli_env *cli, int argc, char **argv)
+{
+    targets to = {0};
+    bool soft = false;
+    bool lines = false;
+    int result = read_options(cli, argc, argv, &to, &soft, &lines);
+
+    if (result >= 0) {
+        return result;
+    }
+    if (optind < argc && optind + 1 < argc &&
+        strcmp(argv[optind + 1], "-") == 0) {
+        lines = true;
+        argc--;
+    }
+    if (optind + 1 != argc) {
+        return cli_usage("invalidate", optind == argc
+                                           ? "which topic?"
+                                           : "one topic at a time, please");
+    }
+    if (to.count == 0 && !lines) {
+        return cli_usage("invalidate", "what of it? Name at least one of "
+                                       "--key, --tag, --prefix or --all");
+    }
+    if (lines && !add_lines(&to, stdin)) {
+        return CLI_USAGE;
+    }
+    if (to.count == 0) {
+        cli_complain("there were no keys on the standard input: nothing to do");
+        return CLI_DONE;
+    }
+    return send_all(cli, argv[optind], &to, soft);
+}

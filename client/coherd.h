@@ -1,0 +1,570 @@
+/* coherd.h - keep the caches of many application instances coherent.
+ *
+ * An application opens a client, subscribes to the topics that it caches, and
+ * drops entries when it is told to.  Whoever changes the data invalidates.
+ * The client talks to the sidecar beside it, coherd(8), over a Unix socket;
+ * the sidecars of all instances talk to each other.
+ *
+ *     static void on_event(coherd_client *client, const coherd_event *event,
+ *                          void *arg)
+ *     {
+ *         if (event->target.kind == COHERD_TARGET_KEY) {
+ *             my_cache_drop(arg, event->target.data, event->target.len);
+ *         } else {
+ *             my_cache_drop_all(arg);
+ *         }
+ *     }
+ *     static void on_reset(coherd_client *client, const coherd_reset *reset,
+ *                          void *arg)
+ *     {
+ *         my_cache_drop_all(arg);
+ *     }
+ *
+ *     coherd_options options = {0};
+ *     options.on_event = on_event;
+ *     options.on_reset = on_reset;
+ *     options.arg = my_cache;
+ *     coherd_client *client;
+ *     if (coherd_open(&options, &client) == COHERD_OK) {
+ *         coherd_subscribe(client, "episodes");
+ *     }
+ *
+ *     // after the database transaction is committed:
+ *     coherd_target changed[2] = {coherd_key("51"), coherd_tag("home")};
+ *     coherd_invalidate(client, "episodes", changed, 2, NULL, NULL);
+ *
+ * Link with -lcoherd, or ask pkg-config for coherd.
+ *
+ * HOW TO HURT YOURSELF
+ *
+ *  1. Publish after the commit, never before or inside the transaction:
+ *     another instance would load the old row again, right after it dropped
+ *     it, and keep it.
+ *  2. A RESET is not an error but the other half of the promise: events of the
+ *     topic may have been missed, so drop everything cached for it.  One comes
+ *     for each topic after every (re)connect.  A program without on_reset
+ *     serves stale entries sooner or later; coherd_open refuses to open a
+ *     client that has on_event and no on_reset.
+ *  3. Between an interruption and its RESET nothing can tell you what became
+ *     stale.  coherd_is_connected and on_state say when that is so; give your
+ *     entries a TTL that you can live with.
+ *  4. Callbacks must not block: while one runs, nothing else is delivered, and
+ *     a session that does not keep up is reset.  Drop the entry and return;
+ *     load it when somebody asks for it.  A callback that takes a lock which
+ *     is held around a waiting call of this library is a deadlock.
+ *  5. A load that began before an invalidation may end after it.  Do not store
+ *     a value if anything that covers it was delivered since the load began;
+ *     a counter that callbacks increase and loaders compare is enough.
+ *  6. The client that publishes is subscribed like any other: it receives its
+ *     own events, so code that writes the new value into its own cache first
+ *     will see it dropped.
+ *  7. COHERD_OK from a publish without waiting means: taken into this client's
+ *     window, sent as soon as possible, and sent again if the sidecar dies.
+ *     A process that exits right away takes its window with it: wait with
+ *     COHERD_WAIT_ACCEPTED, or call coherd_flush before the end.
+ *  8. When the sidecar or the connection dies before the receipt arrives, the
+ *     event is published again, and may come twice.  Dropping twice does no
+ *     harm; messages that count something need an id of their own.
+ *  9. After fork() the parent's client goes on as if nothing had happened.  The
+ *     child may use the same handle: its first call closes the inherited
+ *     descriptors without a word, and starts over as a new client that has the
+ *     same subscriptions, each with a RESET, and an empty window.  A child
+ *     that was forked inside a callback must not return from it but exec or
+ *     _exit.  A child that never calls the library and never execs keeps the
+ *     parent's socket open: coherd_close in it is enough.
+ * 10. coherd_close must be the last call on its client.  It wakes calls that
+ *     are waiting in other threads; it cannot protect those that begin later.
+ *
+ * RULES THAT HOLD FOR ALL FUNCTIONS
+ *
+ * Units:    sizes are bytes, without any NUL; times are milliseconds.
+ * Owns:     arguments are borrowed for the call and copied where needed.  What
+ *           a callback is shown is borrowed until it returns.
+ * Errors:   coherd_err, COHERD_OK is 0; coherd_strerror has a sentence for
+ *           each.  On an error nothing has changed unless the function says
+ *           otherwise, and out-parameters are untouched.  errno is preserved,
+ *           but tells the cause after COHERD_ERR_SYSTEM.
+ * Threads:  every function may be called from any thread, also inside
+ *           callbacks, except where it says otherwise.
+ * Blocking: no function waits for the network, the sidecar or a callback
+ *           unless it says so.  A client's mutex is held for microseconds.
+ * Process:  nothing here exits, prints, installs a signal handler, changes
+ *           the signal mask of your threads, or raises SIGPIPE.
+ */
+#ifndef COHERD_H
+#define COHERD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define COHERD_API __attribute__((visibility("default")))
+#else
+#define COHERD_API
+#endif
+
+/* Limits that do not change.  That of values is the sidecar's limits.payload,
+ * 64 KiB unless its operator says otherwise. */
+#define COHERD_TOPIC_BYTES_MAX 255
+#define COHERD_TARGET_BYTES_MAX 1024
+#define COHERD_NAME_BYTES_MAX 127
+#define COHERD_SUBSCRIPTIONS_MAX 16384
+
+/* X(name, text) */
+#define COHERD_ERR_TABLE(X)                                                    \
+    X(OK, "no error")                                                          \
+    X(ERR_AGAIN, "nothing was published, the window is full: try again, "      \
+                 "or give a timeout_ms to wait for room")                      \
+    X(ERR_TIMEOUT, "it did not happen in time; what was published stays in "   \
+                   "the window and is still sent")                             \
+    X(ERR_INVALID, "an argument is not valid: topics and names are UTF-8 "     \
+                   "without control characters, topics 1 to 255 bytes, keys "  \
+                   "and tags 1 to 1024, prefixes up to 1024; reserved fields " \
+                   "are 0")                                                    \
+    X(ERR_TOO_LARGE, "the value is larger than the sidecar's limits.payload, " \
+                     "or the call larger than the window: send a reference, "  \
+                     "or fewer targets in one call")                           \
+    X(ERR_NOMEM, "out of memory")                                              \
+    X(ERR_SYSTEM, "a system call failed; errno says why")                      \
+    X(ERR_DISCONNECTED, "there is no connection to a sidecar; the client "     \
+                        "keeps trying")                                        \
+    X(ERR_CLOSED, "the client was closed while this call waited")              \
+    X(ERR_VERSION, "the sidecar and this library have no protocol version in " \
+                   "common: upgrade the older one")                            \
+    X(ERR_LIMIT, "a limit is reached: at most 16384 subscriptions per "        \
+                 "client, and what the sidecar allows for all")                \
+    X(ERR_MODE, "not allowed here: waiting and closing are not possible "      \
+                "inside a callback, coherd_fd and coherd_dispatch only with "  \
+                "COHERD_POLLED")                                               \
+    X(ERR_NOT_SUBSCRIBED, "there is no such subscription to end")              \
+    X(ERR_PROTOCOL, "the sidecar sent, or refused, something that should not " \
+                    "occur: one of the two is broken")
+
+typedef enum coherd_err {
+#define COHERD_ERR_ENUM(name, text) COHERD_##name,
+    COHERD_ERR_TABLE(COHERD_ERR_ENUM)
+#undef COHERD_ERR_ENUM
+        COHERD_ERR_COUNT
+} coherd_err;
+
+/* Return a sentence for err: static, never NULL. */
+COHERD_API const char *coherd_strerror(coherd_err err);
+
+/* Return the name of err, "COHERD_ERR_AGAIN": static, never NULL. */
+COHERD_API const char *coherd_err_name(coherd_err err);
+
+/* Return the version of the library, "0.1.0": static. */
+COHERD_API const char *coherd_version(void);
+
+/* --- what happens --------------------------------------------------------- */
+
+typedef struct coherd_client coherd_client;
+
+typedef enum coherd_kind {
+    COHERD_INVALIDATE = 0, /* drop, or mark stale, what the target names    */
+    COHERD_UPDATE = 1,     /* the key has a new value; drop it or store it  */
+    COHERD_MESSAGE = 2     /* a plain message with a value and no target    */
+} coherd_kind;
+
+typedef enum coherd_target_kind {
+    COHERD_TARGET_NONE = 0,   /* messages only                              */
+    COHERD_TARGET_KEY = 1,    /* the entry with this key                    */
+    COHERD_TARGET_TAG = 2,    /* all entries that carry this label          */
+    COHERD_TARGET_PREFIX = 3, /* all entries whose key begins so            */
+    COHERD_TARGET_ALL = 4     /* all entries of the topic                   */
+} coherd_target_kind;
+
+/* What an invalidation names inside a topic.  Keys and tags are bytes, 1 to
+ * 1024; prefixes may be empty.  data is not NUL-terminated.  Use the functions
+ * below to make one. */
+typedef struct coherd_target {
+    coherd_target_kind kind;
+    const void *data;
+    size_t len;
+} coherd_target;
+
+typedef struct coherd_event {
+    coherd_kind kind;
+    const char *topic; /* with NUL */
+    size_t topic_len;
+    coherd_target target;
+    const void *value; /* of an update or message, not NUL-terminated       */
+    size_t value_len;  /* may be 0                                          */
+    bool soft;         /* mark stale and refresh when convenient            */
+    uint64_t origin;   /* node id of the sidecar that accepted the event    */
+    uint64_t seq;      /* its number among the events of that origin        */
+    uint64_t hlc;      /* of two updates of one key the larger one is newer */
+} coherd_event;
+
+typedef enum coherd_reset_reason {
+    COHERD_RESET_SUBSCRIBED = 1, /* the subscription begins (again) here    */
+    COHERD_RESET_LOST = 2,       /* events were lost beyond repair          */
+    COHERD_RESET_SLOW = 3,       /* this client fell behind                 */
+    COHERD_RESET_JOINED = 4      /* earlier events of a member are unknown  */
+} coherd_reset_reason;
+
+/* Events may have been missed: drop everything cached for the topic.  A reason
+ * of a newer release is possible; the answer is the same for all of them. */
+typedef struct coherd_reset {
+    const char *topic; /* with NUL; NULL: every topic                       */
+    size_t topic_len;
+    bool prefix; /* every topic that begins with these bytes                */
+    coherd_reset_reason reason;
+} coherd_reset;
+
+/* The connection came, went, or still cannot be made (told once for each new
+ * reason, not for each attempt). */
+typedef struct coherd_state {
+    bool connected;
+    coherd_err reason; /* when not connected: COHERD_ERR_SYSTEM (sys_errno
+                          tells), _DISCONNECTED, _TIMEOUT (no answer),
+                          _VERSION, _LIMIT, _PROTOCOL                       */
+    int sys_errno;     /* with COHERD_ERR_SYSTEM                            */
+    const char *text;  /* for people, with NUL                              */
+    uint64_t node;     /* when connected: another node id than before means
+                          that the sidecar was restarted                    */
+    uint64_t refused;  /* when connected: publishes that left the window
+                          unsent because the sidecar does not take values
+                          so large.  Whoever waits for one of them gets
+                          COHERD_ERR_TOO_LARGE                              */
+} coherd_state;
+
+/* --- opening and closing -------------------------------------------------- */
+
+typedef enum coherd_mode {
+    COHERD_THREADED = 0, /* a background thread does I/O and callbacks      */
+    COHERD_POLLED = 1    /* no thread: coherd_fd and coherd_dispatch        */
+} coherd_mode;
+
+/* Start with all zeros; everything left 0 has a sensible default. */
+typedef struct coherd_options {
+    /* Path of the sidecar's socket, up to 107 bytes.  NULL:
+     * $COHERD_LOCAL_SOCKET, else $XDG_RUNTIME_DIR/coherd.sock for users other
+     * than root who have that directory, else /run/coherd/coherd.sock. */
+    const char *socket;
+
+    /* Tells people who this is, up to 127 bytes.  NULL: the program's name. */
+    const char *name;
+
+    coherd_mode mode;
+
+    /* Called in the background thread, or inside coherd_dispatch, one after
+     * the other and without any lock held.  Each may be NULL, but on_event
+     * needs on_reset. */
+    void (*on_event)(coherd_client *client, const coherd_event *event,
+                     void *arg);
+    void (*on_reset)(coherd_client *client, const coherd_reset *reset,
+                     void *arg);
+    void (*on_state)(coherd_client *client, const coherd_state *state,
+                     void *arg);
+    void *arg;
+
+    /* Bytes of publishes that may wait for the sidecar: 0 is 1 MiB, else
+     * 128 KiB to 64 MiB. */
+    size_t window_bytes;
+
+    uint64_t reserved[8]; /* 0 */
+} coherd_options;
+
+/* Open a client.  It connects in the background and tries for ever, so that
+ * it does not matter who is started first; publishes wait in the window.
+ *
+ * options may be NULL, for a client that only publishes.
+ *
+ * Owns:   on COHERD_OK, *client belongs to the caller: coherd_close.
+ * Errors: COHERD_ERR_INVALID, COHERD_ERR_NOMEM, COHERD_ERR_SYSTEM (no more
+ *         descriptors or threads).
+ */
+COHERD_API coherd_err coherd_open(const coherd_options *options,
+                                  coherd_client **client);
+
+/* Close a client and free it.  Calls of other threads that are waiting return
+ * COHERD_ERR_CLOSED first; no callback runs any more when it returns.
+ * Publishes that the sidecar has not accepted may be lost: see coherd_flush.
+ *
+ * Blocking: until a callback that is running has returned.
+ * Owns:   *client is consumed and set to NULL.  Safe on NULL, and twice.
+ * Errors: COHERD_ERR_MODE  called inside a callback: nothing was done.
+ */
+COHERD_API coherd_err coherd_close(coherd_client **client);
+
+/* Tell whether the sidecar's welcome has arrived and the connection is not
+ * known to be dead.  While it is false, cached entries may be stale. */
+COHERD_API bool coherd_is_connected(coherd_client *client);
+
+/* Wait until the client is connected.
+ *
+ * Blocking: for timeout_ms; negative: for ever.
+ * Errors: COHERD_ERR_TIMEOUT; COHERD_ERR_VERSION, COHERD_ERR_LIMIT (the
+ *         time-out ended, and that was the sidecar's last word);
+ *         COHERD_ERR_MODE (inside a callback), COHERD_ERR_CLOSED,
+ *         COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM (after fork).
+ */
+COHERD_API coherd_err coherd_wait_connected(coherd_client *client,
+                                            int timeout_ms);
+
+/* --- hearing -------------------------------------------------------------- */
+
+/* Hear of everything in topic, 1 to 255 bytes.  on_reset for the topic comes
+ * first, then its events.  A repeated call changes nothing.
+ *
+ * Errors: COHERD_ERR_INVALID, COHERD_ERR_LIMIT; COHERD_ERR_SYSTEM,
+ *         COHERD_ERR_NOMEM.
+ */
+COHERD_API coherd_err coherd_subscribe(coherd_client *client,
+                                       const char *topic);
+
+/* The same for every topic that begins with prefix, 0 to 255 bytes; the empty
+ * prefix means every topic. */
+COHERD_API coherd_err coherd_subscribe_prefix(coherd_client *client,
+                                              const char *prefix);
+
+/* Stop hearing of topic.  What is under way may still be delivered.
+ *
+ * Errors: COHERD_ERR_NOT_SUBSCRIBED; COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM
+ *         (after fork).
+ */
+COHERD_API coherd_err coherd_unsubscribe(coherd_client *client,
+                                         const char *topic);
+COHERD_API coherd_err coherd_unsubscribe_prefix(coherd_client *client,
+                                                const char *prefix);
+
+/* --- publishing ----------------------------------------------------------- */
+
+typedef enum coherd_wait {
+    COHERD_WAIT_NONE = 0,    /* return when it stands in the window         */
+    COHERD_WAIT_ACCEPTED = 1 /* return when the sidecar has accepted it     */
+} coherd_wait;
+
+/* Start with all zeros. */
+typedef struct coherd_publish_options {
+    bool soft; /* invalidations: mark stale instead of dropping             */
+    coherd_wait wait;
+
+    /* How long the call may take, waiting for room in the window and for the
+     * receipt.  0: with COHERD_WAIT_NONE it never waits, with
+     * COHERD_WAIT_ACCEPTED 5000.  Negative: without limit. */
+    int timeout_ms;
+
+    uint64_t reserved[4]; /* 0 */
+} coherd_publish_options;
+
+/* Names the last event that a call made.  Zeros unless it was waited for. */
+typedef struct coherd_receipt {
+    uint64_t origin;
+    uint64_t seq;
+} coherd_receipt;
+
+/* An update: the key, 1 to 1024 bytes, and its new value. */
+typedef struct coherd_entry {
+    const void *key;
+    size_t key_len;
+    const void *value;
+    size_t value_len;
+} coherd_entry;
+
+/* Invalidate the targets, one event each, all in this call or none.  count is
+ * at least 1.  options and receipt may be NULL.
+ *
+ * Blocking: not by default; else up to options->timeout_ms.
+ * Errors: COHERD_ERR_AGAIN    there was no room: nothing was published;
+ *         COHERD_ERR_TIMEOUT  published, but not accepted in time; it is still
+ *                             going to be sent;
+ *         COHERD_ERR_INVALID, COHERD_ERR_TOO_LARGE; COHERD_ERR_MODE (waiting
+ *         inside a callback); COHERD_ERR_CLOSED (it may or may not have been
+ *         sent); COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM (after fork).
+ */
+COHERD_API coherd_err coherd_invalidate(coherd_client *client,
+                                        const char *topic,
+                                        const coherd_target *targets,
+                                        size_t count,
+                                        const coherd_publish_options *options,
+                                        coherd_receipt *receipt);
+
+/* Publish the new value of a key.  Blocking and errors as above. */
+COHERD_API coherd_err coherd_update(coherd_client *client, const char *topic,
+                                    const coherd_entry *entry,
+                                    const coherd_publish_options *options,
+                                    coherd_receipt *receipt);
+
+/* Publish a plain message.  Blocking and errors as above. */
+COHERD_API coherd_err coherd_publish(coherd_client *client, const char *topic,
+                                     const void *value, size_t value_len,
+                                     const coherd_publish_options *options,
+                                     coherd_receipt *receipt);
+
+/* Wait until everything published so far is accepted by the sidecar.
+ *
+ * Blocking: for timeout_ms; negative: for ever.
+ * Errors: COHERD_ERR_TIMEOUT, COHERD_ERR_MODE (inside a callback),
+ *         COHERD_ERR_CLOSED, COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM.
+ */
+COHERD_API coherd_err coherd_flush(coherd_client *client, int timeout_ms);
+
+/* Make a target.  The text or bytes are borrowed. */
+static inline coherd_target coherd_target_of(coherd_target_kind kind,
+                                             const void *data, size_t len)
+{
+    coherd_target target;
+    target.kind = kind;
+    target.data = data;
+    target.len = len;
+    return target;
+}
+
+static inline coherd_target coherd_key(const char *key)
+{
+    return coherd_target_of(COHERD_TARGET_KEY, key, strlen(key));
+}
+
+static inline coherd_target coherd_key_n(const void *key, size_t len)
+{
+    return coherd_target_of(COHERD_TARGET_KEY, key, len);
+}
+
+static inline coherd_target coherd_tag(const char *tag)
+{
+    return coherd_target_of(COHERD_TARGET_TAG, tag, strlen(tag));
+}
+
+static inline coherd_target coherd_tag_n(const void *tag, size_t len)
+{
+    return coherd_target_of(COHERD_TARGET_TAG, tag, len);
+}
+
+static inline coherd_target coherd_prefix(const char *prefix)
+{
+    return coherd_target_of(COHERD_TARGET_PREFIX, prefix, strlen(prefix));
+}
+
+static inline coherd_target coherd_prefix_n(const void *prefix, size_t len)
+{
+    return coherd_target_of(COHERD_TARGET_PREFIX, prefix, len);
+}
+
+static inline coherd_target coherd_all(void)
+{
+    return coherd_target_of(COHERD_TARGET_ALL, NULL, 0);
+}
+
+/* --- with an event loop of your own --------------------------------------- */
+
+/* Return a descriptor that is readable while coherd_dispatch has something to
+ * do: add it, level-triggered, to poll, epoll or select.  It stays the same
+ * until coherd_close or, in a child after fork, the first call there.  Never
+ * read from it, close it or change it.  -1 with COHERD_THREADED, or when a
+ * child could not make one. */
+COHERD_API int coherd_fd(coherd_client *client);
+
+/* Do what is due: connect, read, write, ping, and run the callbacks for what
+ * has arrived.  Does a bounded amount of work; coherd_fd stays readable if
+ * there is more.
+ *
+ * Blocking: never for I/O.  If another thread is inside a waiting call of
+ * this client, that one is asked to step aside first.
+ * Errors: COHERD_ERR_MODE (threaded, or inside a callback);
+ *         COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM (after fork).
+ *         A lost connection is not an error: on_state tells.
+ */
+COHERD_API coherd_err coherd_dispatch(coherd_client *client);
+
+/* In polled mode, calls that wait do the client's I/O themselves and keep
+ * events, resets and states for the next coherd_dispatch.  If more than 2 MiB
+ * gather, they are replaced by a RESET of every topic. */
+
+/* --- who is there --------------------------------------------------------- */
+
+typedef enum coherd_node_state {
+    COHERD_NODE_STARTING = 0, /* has not met all listed peers yet           */
+    COHERD_NODE_READY = 1,
+    COHERD_NODE_DRAINING = 2 /* is leaving                                  */
+} coherd_node_state;
+
+typedef enum coherd_member_state {
+    COHERD_MEMBER_LISTED = 0,  /* listed, nothing heard yet                 */
+    COHERD_MEMBER_JOINING = 1, /* said hello, its events do not arrive yet  */
+    COHERD_MEMBER_LIVE = 2,
+    COHERD_MEMBER_SILENT = 3, /* was live, nothing heard for a while        */
+    COHERD_MEMBER_REFUSED = 4 /* other version or cluster                   */
+} coherd_member_state;
+
+typedef enum coherd_dns {
+    COHERD_DNS_NONE = 0,   /* no names are configured, or no poll has ended */
+    COHERD_DNS_ANSWER = 1, /* addresses came back                           */
+    COHERD_DNS_EMPTY = 2,  /* no such name, or no address                   */
+    COHERD_DNS_UNKNOWN = 3 /* no usable answer; the last good one is kept   */
+} coherd_dns;
+
+/* Texts end with NUL and are never NULL; they may be empty. */
+typedef struct coherd_node_info {
+    uint64_t node; /* node id */
+    const char *name;
+    const char *region;
+    const char *cluster;
+    const char *release; /* version of coherd               */
+    const char *address; /* "fdaa::3", without port         */
+    uint16_t port;
+    coherd_node_state state;
+    bool degraded; /* listed peers are missing              */
+    uint64_t uptime_ms;
+    uint64_t head; /* events of this node so far            */
+    uint64_t sessions;
+    uint64_t subscriptions;
+    uint64_t published; /* events accepted from sessions    */
+    uint64_t received;  /* events accepted from peers       */
+    uint64_t delivered; /* events handed to sessions        */
+    uint64_t resets;    /* RESETs handed to sessions        */
+    uint64_t lost;      /* events known to be lost          */
+    uint64_t log_bytes;
+    coherd_dns dns;
+    uint64_t dns_age_ms; /* since the last answer           */
+    uint64_t dns_count;  /* addresses in it                 */
+} coherd_node_info;
+
+typedef struct coherd_member_info {
+    uint64_t node; /* 0 until it said hello */
+    const char *name;
+    const char *region;
+    const char *release;
+    const char *address;
+    uint16_t port;
+    coherd_member_state state;
+    bool listed;   /* by DNS or as a static peer             */
+    bool hears_us; /* it says that our events reach it       */
+    uint64_t rtt_us;
+    uint64_t received; /* up to here its events have arrived */
+    uint64_t silent_ms;
+} coherd_member_info;
+
+typedef struct coherd_status_report {
+    coherd_node_info node; /* the sidecar itself */
+    size_t member_count;
+    const coherd_member_info *members; /* the others */
+} coherd_status_report;
+
+/* Ask the sidecar how it stands and who is there.
+ *
+ * Blocking: for timeout_ms; negative: for ever.
+ * Owns:   on COHERD_OK, *report belongs to the caller: coherd_status_free.
+ * Errors: COHERD_ERR_DISCONNECTED  not connected by the end of timeout_ms;
+ *         COHERD_ERR_TIMEOUT       connected, but no answer;
+ *         COHERD_ERR_MODE (inside a callback), COHERD_ERR_CLOSED,
+ *         COHERD_ERR_NOMEM, COHERD_ERR_SYSTEM.
+ */
+COHERD_API coherd_err coherd_status(coherd_client *client, int timeout_ms,
+                                    coherd_status_report **report);
+
+/* Owns:   report is freed; NULL is allowed. */
+COHERD_API void coherd_status_free(coherd_status_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

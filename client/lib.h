@@ -1,0 +1,258 @@
+/* lib.h - what a coherd_client is made of, for the files of client/ alone.
+ *
+ * The protocol is proto/session/client.h, without threads or sockets.  Around
+ * it lie one mutex and the descriptors.  Two roles exist:
+ *
+ *   the I/O role   reads, connects, disconnects, runs the timer and calls the
+ *                  application.  In threaded mode the background thread has it
+ *                  for good; in polled mode coherd_dispatch or a waiting call
+ *                  takes it by setting io_busy.
+ *   everybody      may write to the socket, under the mutex, because a publish
+ *                  should not wait for another thread to wake up.  Who fails
+ *                  to write leaves it to the I/O role to find out why.
+ *
+ * The mutex is never held while the application's callbacks run.
+ *
+ * fork() copies all of this in the middle of anything.  A child trusts only
+ * what is fixed at coherd_open, the descriptors, and the list of topics, which
+ * are written in an order that makes each moment's copy good; see fork.c.
+ */
+#ifndef CHD_CLIENT_LIB_H
+#define CHD_CLIENT_LIB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "client/coherd.h"
+#include "proto/session/client.h"
+#include "proto/wire/frame.h"
+
+/* One recv takes so much, and one turn of the I/O role so many of them. */
+#define CHD_READ_BYTES ((size_t)64 * 1024)
+#define CHD_READS_MAX 8
+
+#define CHD_IN_BYTES (2 * (CHD_FRAME_BYTES_MAX + CHD_FRAME_PREFIX_BYTES))
+
+/* What waiting calls in polled mode keep for the next dispatch. */
+#define CHD_KEPT_BYTES (4 * CHD_SESSION_WINDOW_BYTES)
+
+#define CHD_WHY_BYTES 384
+
+/* Longest wait for a receipt unless the caller says otherwise. */
+#define CHD_RECEIPT_TIMEOUT_MS 5000
+
+/* A subscription, in a form that a forked child can rely on. */
+typedef struct chd_topic {
+    chd_match match;
+    size_t len;
+    uint8_t text[CHD_TOPIC_BYTES_MAX];
+} chd_topic;
+
+typedef enum chd_outcome {
+    CHD_PENDING,
+    CHD_DONE,    /* the receipt or report is here               */
+    CHD_REFUSED, /* it was taken out of the window              */
+    CHD_FAILED,  /* no memory to keep the report                */
+} chd_outcome;
+
+/* A call that waits for a receipt or a report; lives on its stack. */
+typedef struct chd_waiter {
+    struct chd_waiter *next;
+    uint64_t request;
+    chd_outcome outcome;
+    coherd_receipt receipt;
+    uint8_t *report; /* a copy of the message, to be freed by the call */
+    size_t report_len;
+} chd_waiter;
+
+/* Why there is no connection, or that there is one. */
+typedef struct chd_why {
+    bool connected;
+    coherd_err reason;
+    int sys_errno;
+    uint64_t node;
+    uint64_t refused;
+    char text[CHD_WHY_BYTES];
+} chd_why;
+
+struct coherd_client {
+    /* Fixed at coherd_open. */
+    coherd_options options; /* its texts are in the two arrays below */
+    struct sockaddr_un address;
+    char name[CHD_NAME_BYTES_MAX + 1];
+    size_t window_bytes;
+    uint8_t *in;   /* CHD_IN_BYTES */
+    uint8_t *kept; /* CHD_KEPT_BYTES; polled mode only */
+
+    /* Whose handle this is: see fork.c. */
+    _Atomic uint32_t *owner;
+    _Atomic uint32_t owner_here; /* when there is no page that fork wipes */
+    bool owner_is_page;
+    _Atomic uint32_t generation; /* counts the forks that lie behind us */
+
+    /* Read by a forked child at any moment. */
+    _Atomic int socket_fd;
+    _Atomic int epoll_fd;
+    _Atomic int timer_fd;
+    _Atomic int event_fd;
+    _Atomic(chd_topic *) *topics; /* CHD_SESSION_SUBSCRIPTIONS_MAX */
+    _Atomic uint32_t topic_count;
+
+    /* Under the mutex from here on. */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    chd_client *engine;
+    pthread_t thread;
+    bool thread_runs;
+    bool closing;
+    uint32_t waiting_calls;
+    bool io_busy;
+    bool dispatching;   /* io_busy, by coherd_dispatch            */
+    uint32_t io_claims; /* dispatches that want the I/O role      */
+    bool in_callback;
+    pthread_t callback_thread;
+
+    size_t in_begin;
+    size_t in_end;
+    bool writable_wanted; /* EPOLLOUT is being watched            */
+    bool write_failed;    /* the I/O role has to look at it       */
+    bool event_raised;    /* event_fd is readable                 */
+    uint64_t timer_ns;    /* when timer_fd becomes readable       */
+
+    chd_why why;      /* as the application was told last         */
+    chd_why farewell; /* what the sidecar said before it closed   */
+    chd_waiter *receipt_waiters;
+    chd_waiter *report_waiters;
+    uint64_t last_request;
+    uint64_t room; /* counts what makes room in the window */
+
+    size_t kept_begin;
+    size_t kept_end;
+    chd_mark kept_mark; /* of the last message that was to be kept       */
+    bool kept_lost;     /* they became too much: owe a RESET of all      */
+    chd_mark kept_lost_mark;
+};
+
+/* --- client.c ------------------------------------------------------------- */
+
+/* Begin and end a public call: notice a fork, take the mutex.
+ *
+ * Errors: COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM: the mutex is not held.
+ */
+coherd_err chd_lib_enter(coherd_client *client);
+void chd_lib_leave(coherd_client *client, int saved_errno);
+
+/* Make the engine, with a fresh id. Errors: as chd_lib_enter. */
+coherd_err chd_lib_make_engine(coherd_client *client);
+
+coherd_err chd_lib_make_locks(coherd_client *client);
+
+uint64_t chd_lib_now_ns(void);
+
+/* Return fresh random bits, never 0. */
+uint64_t chd_lib_random(void);
+
+/* --- fork.c --------------------------------------------------------------- */
+
+/* Tell whether this process is a child that has not taken the handle over. */
+bool chd_lib_is_child(coherd_client *client);
+
+/* Prepare the page that fork wipes; without it process ids are compared. */
+void chd_lib_owner_init(coherd_client *client);
+void chd_lib_owner_fini(coherd_client *client);
+
+/* Take the handle over in a child: a new client with the same subscriptions.
+ *
+ * Errors: COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM: the next call tries again.
+ */
+coherd_err chd_lib_take_over(coherd_client *client);
+
+/* Close all descriptors without a word on the wire. */
+void chd_lib_abandon_descriptors(coherd_client *client);
+
+/* --- topics.c ------------------------------------------------------------- */
+
+coherd_err chd_topics_add(coherd_client *client, const chd_filter *filter);
+void chd_topics_remove(coherd_client *client, const chd_filter *filter);
+void chd_topics_clear(coherd_client *client);
+
+/* --- transport.c ---------------------------------------------------------- */
+
+/* Make the epoll, timer and event descriptors. Errors: COHERD_ERR_SYSTEM. */
+coherd_err chd_transport_open(coherd_client *client);
+
+/* Connect; 0 or an errno. */
+int chd_transport_connect(coherd_client *client);
+
+/* End the connection, also for whoever else holds the descriptor. */
+void chd_transport_disconnect(coherd_client *client);
+
+/* Write what the engine has, as far as the socket takes it. */
+void chd_transport_flush(coherd_client *client);
+
+typedef enum chd_read {
+    CHD_READ_SOME,
+    CHD_READ_ALL, /* and there is no more for now     */
+    CHD_READ_END, /* errno is 0 or tells what happened */
+} chd_read;
+
+/* Read once into the buffer. */
+chd_read chd_transport_read(coherd_client *client);
+
+/* Make coherd_fd readable when the engine's deadline comes. */
+void chd_transport_arm(coherd_client *client);
+
+/* Make coherd_fd readable now, or take that back. */
+void chd_transport_raise(coherd_client *client);
+void chd_transport_lower(coherd_client *client);
+
+void chd_fd_close(_Atomic int *fd);
+
+/* --- dispatch.c ----------------------------------------------------------- */
+
+/* Do what is due, with the I/O role and the mutex.  keep: leave what is for
+ * the application to the next coherd_dispatch.
+ *
+ * Returns false when this is a child that was forked inside a callback: the
+ * mutex is not held, and nothing may be touched any more.
+ */
+bool chd_dispatch_turn(coherd_client *client, bool keep);
+
+void *chd_dispatch_thread(void *client);
+
+/* --- deliver.c ------------------------------------------------------------ */
+
+/* Call the application, or keep what is for it.  Return as above. */
+bool chd_deliver_message(coherd_client *client, const chd_local *local,
+                         chd_bytes message, const chd_mark *mark, bool keep);
+bool chd_deliver_why(coherd_client *client, const chd_why *why, bool keep);
+
+/* Call the application with everything that was kept. */
+bool chd_deliver_kept(coherd_client *client);
+
+bool chd_deliver_has_kept(const coherd_client *client);
+
+/* --- wait.c --------------------------------------------------------------- */
+
+typedef bool chd_done_fn(coherd_client *client, const void *arg);
+
+/* Tell whether the caller stands inside a callback of this client. */
+bool chd_wait_is_callback(const coherd_client *client);
+
+/* Wait with the mutex held until done or until the deadline.
+ *
+ * Errors: COHERD_ERR_TIMEOUT, COHERD_ERR_CLOSED.
+ */
+coherd_err chd_wait_until(coherd_client *client, uint64_t deadline_ns,
+                          chd_done_fn *done, const void *arg);
+
+/* Return the time at which timeout_ms is over; negative: never. */
+uint64_t chd_wait_deadline_ns(int timeout_ms);
+
+void chd_waiter_add(chd_waiter **list, chd_waiter *waiter);
+void chd_waiter_remove(chd_waiter **list, chd_waiter *waiter);
+bool chd_waiter_is_done(coherd_client *client, const void *waiter);
+
+#endif

@@ -1,0 +1,269 @@
+/* publish.c - from the caller's targets into the window, and onto the socket
+ * in the same call. */
+#include <errno.h>
+
+#include "client/lib.h"
+
+/* What one call publishes: one item, or one for each target. */
+typedef struct publish_job {
+    chd_event item;
+    const coherd_target *targets; /* NULL: item is complete */
+    size_t count;
+} publish_job;
+
+static chd_event item_of(const publish_job *job, size_t i)
+{
+    chd_event item = job->item;
+
+    if (job->targets != NULL) {
+        item.target_kind = (chd_target_kind)job->targets[i].kind;
+        item.target = chd_bytes_of(job->targets[i].data, job->targets[i].len);
+    }
+    return item;
+}
+
+static bool span_is_valid(chd_bytes span)
+{
+    return span.ptr != NULL || span.len == 0;
+}
+
+static coherd_err check(const publish_job *job,
+                        const coherd_publish_options *options)
+{
+    for (size_t i = 0; i < CHD_COUNT(options->reserved); i++) {
+        if (options->reserved[i] != 0) {
+            return COHERD_ERR_INVALID;
+        }
+    }
+    if (options->wait != COHERD_WAIT_NONE &&
+        options->wait != COHERD_WAIT_ACCEPTED) {
+        return COHERD_ERR_INVALID;
+    }
+    if (job->item.value.len > CHD_PAYLOAD_BYTES_MAX) {
+        return COHERD_ERR_TOO_LARGE;
+    }
+    for (size_t i = 0; i < job->count; i++) {
+        const chd_event item = item_of(job, i);
+        if (!span_is_valid(item.target) || !span_is_valid(item.value) ||
+            chd_event_check(&item, CHD_PAYLOAD_BYTES_MAX) != CHD_OK) {
+            return COHERD_ERR_INVALID;
+        }
+    }
+    return COHERD_OK;
+}
+
+/* Less than an item has around its texts, so that what is refused because of
+ * it really cannot fit. */
+#define ITEM_OVERHEAD_MIN 6
+
+static bool can_ever_fit(const coherd_client *client, const publish_job *job)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < job->count && bytes <= client->window_bytes; i++) {
+        const chd_event item = item_of(job, i);
+        bytes += ITEM_OVERHEAD_MIN + item.topic.len + item.target.len +
+                 item.value.len;
+    }
+    return bytes <= client->window_bytes;
+}
+
+/* Put all of it into the window, or nothing. */
+static coherd_err put(coherd_client *client, const publish_job *job,
+                      coherd_wait wait)
+{
+    chd_err err = CHD_OK;
+
+    if (job->item.value.len > chd_client_payload_max(client->engine) ||
+        !can_ever_fit(client, job)) {
+        return COHERD_ERR_TOO_LARGE;
+    }
+    chd_client_publish_open(client->engine, wait == COHERD_WAIT_NONE
+                                                ? CHD_WAIT_NONE
+                                                : CHD_WAIT_ACCEPTED);
+    for (size_t i = 0; i < job->count && err == CHD_OK; i++) {
+        const chd_event item = item_of(job, i);
+        err = chd_client_publish_add(client->engine, &item);
+    }
+    if (err != CHD_OK) {
+        chd_client_publish_abort(client->engine);
+        return err == CHD_ENOSPACE ? COHERD_ERR_AGAIN : COHERD_ERR_TOO_LARGE;
+    }
+    client->last_request = chd_client_publish_commit(client->engine);
+    return COHERD_OK;
+}
+
+static bool has_new_room(coherd_client *client, const void *arg)
+{
+    return client->room != *(const uint64_t *)arg;
+}
+
+/* Put it into the window as soon as there is room. */
+static coherd_err put_in_time(coherd_client *client, const publish_job *job,
+                              coherd_wait wait, uint64_t deadline_ns)
+{
+    for (;;) {
+        const uint64_t room = client->room;
+        coherd_err err = put(client, job, wait);
+        if (err != COHERD_ERR_AGAIN || deadline_ns == 0) {
+            return err;
+        }
+        err = chd_wait_until(client, deadline_ns, has_new_room, &room);
+        if (err != COHERD_OK) {
+            return err == COHERD_ERR_TIMEOUT ? COHERD_ERR_AGAIN : err;
+        }
+    }
+}
+
+static coherd_err await(coherd_client *client, uint64_t request,
+                        uint64_t deadline_ns, coherd_receipt *receipt)
+{
+    chd_waiter waiter = {.request = request};
+
+    chd_waiter_add(&client->receipt_waiters, &waiter);
+    const coherd_err err =
+        chd_wait_until(client, deadline_ns, chd_waiter_is_done, &waiter);
+    chd_waiter_remove(&client->receipt_waiters, &waiter);
+    if (err == COHERD_OK && waiter.outcome == CHD_REFUSED) {
+        return COHERD_ERR_TOO_LARGE;
+    }
+    if (err == COHERD_OK) {
+        *receipt = waiter.receipt;
+    }
+    return err;
+}
+
+static coherd_err publish_locked(coherd_client *client, const publish_job *job,
+                                 const coherd_publish_options *options,
+                                 coherd_receipt *receipt)
+{
+    const bool accepted = options->wait == COHERD_WAIT_ACCEPTED;
+    uint64_t deadline_ns = 0; /* do not wait */
+
+    if (accepted || options->timeout_ms != 0) {
+        if (chd_wait_is_callback(client)) {
+            return COHERD_ERR_MODE;
+        }
+        deadline_ns = chd_wait_deadline_ns(options->timeout_ms == 0
+                                               ? CHD_RECEIPT_TIMEOUT_MS
+                                               : options->timeout_ms);
+    }
+    const coherd_err err = put_in_time(client, job, options->wait, deadline_ns);
+    if (err != COHERD_OK) {
+        return err;
+    }
+    const uint64_t request = client->last_request;
+    chd_transport_flush(client);
+    return accepted ? await(client, request, deadline_ns, receipt) : COHERD_OK;
+}
+
+static coherd_err publish(coherd_client *client, const publish_job *job,
+                          const coherd_publish_options *options,
+                          coherd_receipt *receipt)
+{
+    static const coherd_publish_options defaults;
+    const int saved = errno;
+    coherd_receipt got = {0, 0};
+    coherd_err err;
+
+    if (options == NULL) {
+        options = &defaults;
+    }
+    err = check(job, options);
+    if (err == COHERD_OK) {
+        err = chd_lib_enter(client);
+    }
+    if (err != COHERD_OK) {
+        return err;
+    }
+    err = publish_locked(client, job, options, &got);
+    chd_lib_leave(client, saved);
+    if (err == COHERD_OK && receipt != NULL) {
+        *receipt = got;
+    }
+    return err;
+}
+
+coherd_err coherd_invalidate(coherd_client *client, const char *topic,
+                             const coherd_target *targets, size_t count,
+                             const coherd_publish_options *options,
+                             coherd_receipt *receipt)
+{
+    if (client == NULL || topic == NULL || targets == NULL || count == 0) {
+        return COHERD_ERR_INVALID;
+    }
+    const publish_job job = {
+        .item = {.kind = CHD_KIND_INVALIDATE,
+                 .flags = options != NULL && options->soft ? CHD_FLAG_SOFT : 0,
+                 .topic = chd_bytes_str(topic)},
+        .targets = targets,
+        .count = count,
+    };
+    return publish(client, &job, options, receipt);
+}
+
+coherd_err coherd_update(coherd_client *client, const char *topic,
+                         const coherd_entry *entry,
+                         const coherd_publish_options *options,
+                         coherd_receipt *receipt)
+{
+    if (client == NULL || topic == NULL || entry == NULL) {
+        return COHERD_ERR_INVALID;
+    }
+    const publish_job job = {
+        .item = {.kind = CHD_KIND_UPDATE,
+                 .topic = chd_bytes_str(topic),
+                 .target_kind = CHD_TARGET_KEY,
+                 .target = chd_bytes_of(entry->key, entry->key_len),
+                 .value = chd_bytes_of(entry->value, entry->value_len)},
+        .count = 1,
+    };
+    return publish(client, &job, options, receipt);
+}
+
+coherd_err coherd_publish(coherd_client *client, const char *topic,
+                          const void *value, size_t value_len,
+                          const coherd_publish_options *options,
+                          coherd_receipt *receipt)
+{
+    if (client == NULL || topic == NULL) {
+        return COHERD_ERR_INVALID;
+    }
+    const publish_job job = {
+        .item = {.kind = CHD_KIND_MESSAGE,
+                 .topic = chd_bytes_str(topic),
+                 .target_kind = CHD_TARGET_NONE,
+                 .value = chd_bytes_of(value, value_len)},
+        .count = 1,
+    };
+    return publish(client, &job, options, receipt);
+}
+
+static bool is_flushed(coherd_client *client, const void *arg)
+{
+    return chd_client_oldest_pending(client->engine) > *(const uint64_t *)arg;
+}
+
+coherd_err coherd_flush(coherd_client *client, int timeout_ms)
+{
+    const int saved = errno;
+    coherd_err err;
+
+    if (client == NULL) {
+        return COHERD_ERR_INVALID;
+    }
+    err = chd_lib_enter(client);
+    if (err != COHERD_OK) {
+        return err;
+    }
+    if (chd_wait_is_callback(client)) {
+        err = COHERD_ERR_MODE;
+    } else {
+        const uint64_t last = client->last_request;
+        chd_transport_flush(client);
+        err = chd_wait_until(client, chd_wait_deadline_ns(timeout_ms),
+                             is_flushed, &last);
+    }
+    chd_lib_leave(client, saved);
+    return err;
+}

@@ -1,0 +1,116 @@
+"""Real sidecars on a real IPv6 network of their own, with a real DNS server.
+
+    python3 -m tests.net                 all tests
+    python3 -m tests.net scale dns       those whose name contains a word
+    python3 -m tests.net --list          only print the names
+    python3 -m tests.net --fail-fast     stop at the first failure
+
+Needs nothing but what deploy/install-deps installs, and no rights: without
+root, a user namespace is made.
+"""
+
+import argparse
+import pathlib
+import sys
+import time
+import unittest
+
+from tests.net import namespace
+
+
+class Result(unittest.TextTestResult):
+    """Print each test as it ends, with the time it took and, when it failed,
+    the end of every sidecar's log."""
+
+    def startTest(self, test):
+        self._started = time.monotonic()
+        unittest.TestResult.startTest(self, test)
+
+    def getDescription(self, test):
+        words = test.id().split('.')
+        if len(words) < 3:
+            return test.id()
+        return f'{words[-3].removeprefix("test_")}: ' + \
+            words[-1].removeprefix('test_').replace('_', ' ')
+
+    def _tell(self, test, verdict):
+        seconds = time.monotonic() - getattr(self, '_started',
+                                             time.monotonic())
+        self.stream.writeln(f'{verdict:4} {seconds:5.1f} s  '
+                            f'{self.getDescription(test)}')
+        self.stream.flush()
+
+    def _tell_logs(self, test, error):
+        self._tell(test, 'FAIL')
+        self.stream.writeln(self._exc_info_to_string(error, test))
+        mesh = getattr(test, 'mesh', None)
+        if mesh is not None:
+            self.stream.writeln(mesh.tails())
+
+    def addSuccess(self, test):
+        unittest.TestResult.addSuccess(self, test)
+        self._tell(test, 'ok')
+
+    def addSkip(self, test, reason):
+        unittest.TestResult.addSkip(self, test, reason)
+        self._tell(test, 'skip')
+
+    def addFailure(self, test, err):
+        unittest.TestResult.addFailure(self, test, err)
+        self._tell_logs(test, err)
+
+    def addError(self, test, err):
+        unittest.TestResult.addError(self, test, err)
+        self._tell_logs(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        unittest.TestResult.addSubTest(self, test, subtest, err)
+        if err is not None:
+            self.stream.writeln(subtest._subDescription())
+            self._tell_logs(test, err)
+
+    def printErrors(self):
+        """They were printed when they happened."""
+
+
+def flatten(suite):
+    """Yield the tests of a suite."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from flatten(test)
+        else:
+            yield test
+
+
+def main() -> int:
+    """Run the tests that the command line names."""
+    parser = argparse.ArgumentParser(prog='python3 -m tests.net')
+    parser.add_argument('--list', action='store_true')
+    parser.add_argument('--fail-fast', action='store_true')
+    parser.add_argument('words', nargs='*')
+    options = parser.parse_args()
+    if not options.list:
+        namespace.enter()
+
+    here = pathlib.Path(__file__).resolve().parent
+    found = unittest.defaultTestLoader.loadTestsFromNames(
+        sorted(f'tests.net.{path.stem}' for path in here.glob('test_*.py')))
+    tests = [test for test in flatten(found)
+             if not options.words
+             or any(word in test.id() for word in options.words)
+             or 'FailedTest' in test.id()]
+    if options.list:
+        print('\n'.join(test.id() for test in tests))
+        return 0
+    if not tests:
+        print('no test is called so', file=sys.stderr)
+        return 2
+    runner = unittest.TextTestRunner(
+        stream=sys.stdout, resultclass=Result, failfast=options.fail_fast,
+        verbosity=1)
+    done = runner.run(unittest.TestSuite(tests))
+    return 0 if done.wasSuccessful() else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

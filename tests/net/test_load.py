@@ -1,0 +1,158 @@
+"""Bursts, frozen nodes and slow applications: nobody else suffers, and what
+cannot be delivered is replaced by a RESET, never by silence."""
+
+import time
+
+from tests.net import process, wait, wire
+from tests.net.case import NetTest, hears_all_or_reset
+from tests.net.daemon import SILENT_AFTER
+
+KEY = wire.item(wire.INVALIDATE, 't', wire.KEY, b'k')
+BURST = 20_000
+FROZEN_SECONDS = 6
+
+
+def settled(session, origin, last) -> bool:
+    """Tell whether a session heard an event or a RESET after the burst."""
+    session.pump()
+    for entry in reversed(session.heard):
+        if entry.get('reset') not in (None, wire.RESET_SUBSCRIBED):
+            return True
+        if entry.get('origin') == origin and entry.get('seq') == last:
+            return True
+    return False
+
+
+class Burst(NetTest):
+    """Twenty thousand events at one node, as fast as they can be said."""
+
+    def test_a_burst_reaches_every_session_in_order_or_as_a_reset(self):
+        nodes = self.mesh.start(3)
+        sessions = [self.mesh.probe(node, 't') for node in nodes]
+        sessions += [self.mesh.session(node, 't') for node in nodes]
+        publisher = self.mesh.session(nodes[0])
+        for number in range(BURST // 100):
+            publisher.offer(*[
+                wire.item(wire.UPDATE, 't', wire.KEY, b'%d' % number,
+                          b'v' * 40)] * 100)
+        wait.until(lambda: publisher.pump().receipts and
+                   publisher.receipts[-1][2] == BURST, 'the last receipt')
+        origin = publisher.receipts[-1][1]
+        # A beacon behind the burst tells those who lost its end.
+        for session in sessions:
+            wait.until(lambda s=session: settled(s, origin, BURST),
+                       lambda s=session: f'the end of the burst; {s.heard[-1]}')
+        for node in nodes:
+            node.wait_sees(*nodes)
+        self.all_hear(sessions, *publisher.publish(KEY))
+        resets = [hears_all_or_reset(self, session, origin, 1, BURST + 1)
+                  for session in sessions]
+        # Its own sidecar reads the log, and its window is large enough.
+        self.assertFalse(resets[0] and resets[3])
+
+    def test_many_publishers_at_once_keep_each_order(self):
+        nodes = self.mesh.start(3)
+        listeners = [self.mesh.session(node, 't') for node in nodes]
+        publishers = [self.mesh.session(node) for node in nodes
+                      for _ in range(3)]
+        for number in range(100):
+            for index, publisher in enumerate(publishers):
+                publisher.offer(wire.item(wire.UPDATE, 't', wire.KEY,
+                                          b'%d' % index, b'%d' % number))
+        origins = {node.report()['node'] for node in nodes}
+        for listener in listeners:
+            wait.until(lambda s=listener: len(s.pump().events()) == 900,
+                       lambda s=listener: f'900; {len(s.events())}')
+            by_publisher = {}
+            for event in listener.events():
+                by_publisher.setdefault(event['target'], []).append(
+                    int(event['value']))
+            self.assertEqual(set(by_publisher),
+                             {b'%d' % i for i in range(len(publishers))})
+            for values in by_publisher.values():
+                self.assertEqual(values, list(range(100)))
+            self.assertEqual({e['origin'] for e in listener.events()}, origins)
+
+
+class Frozen(NetTest):
+    """A machine without breath: its process exists and does nothing."""
+
+    def test_a_frozen_node_slows_nobody_and_is_whole_after_the_thaw(self):
+        first, second, third = self.mesh.start(3)
+        nodes = (first, second, third)
+        sessions = [self.mesh.session(node, 't') for node in nodes]
+        library = self.mesh.probe(third, 't')
+        publisher = self.mesh.session(first)
+        self.all_hear([*sessions, library], *publisher.publish(KEY))
+        third.freeze()
+        begun = time.monotonic()
+        first.wait_member(third, 'silent')
+        self.assertLess(time.monotonic() - begun, SILENT_AFTER + 2)
+        slowest = 0.0
+        while time.monotonic() - begun < FROZEN_SECONDS:
+            at = time.monotonic()
+            last = publisher.publish(*[KEY] * 20)
+            self.all_hear(sessions[:2], *last)
+            slowest = max(slowest, time.monotonic() - at)
+        self.assertLess(slowest, 0.5, 'a publish waited for the frozen node')
+        origin, seq = last
+        self.assertTrue(first.log.find('peer_dead'))
+        third.thaw()
+        for node in nodes:
+            node.wait_sees(*nodes)
+        for session in (sessions[2], library):
+            wait.until(lambda s=session: settled(s, origin, seq),
+                       'the events or a RESET after the thaw')
+        self.all_hear([*sessions, library], *publisher.publish(KEY))
+        for session in (*sessions, library):
+            hears_all_or_reset(self, session, origin, 1, seq + 1)
+        self.assertFalse(sessions[0].resets()[1:])
+        self.assertFalse(sessions[1].resets()[1:])
+
+
+class Slow(NetTest):
+    """Applications that do not keep up."""
+
+    def test_a_slow_subscriber_delays_nobody_and_catches_up_or_is_reset(self):
+        first, second = self.mesh.start(2, {'log.bytes': '4MiB'})
+        slow = [self.mesh.session(node, 't') for node in (first, second)]
+        stuck = self.mesh.probe(second, 't')
+        quick = [self.mesh.session(node, 't') for node in (first, second)]
+        publisher = self.mesh.session(first)
+        memory = process.resident_bytes(second.pid)
+        stuck.pause()
+        value = bytes(1000)
+        last = None
+        # More than the log holds, to those who do not read.
+        for _ in range(100):
+            last = publisher.publish(*[
+                wire.item(wire.UPDATE, 't', wire.KEY, b'k', value)] * 100)
+            self.all_hear(quick, *last)
+        for session in quick:
+            self.assertEqual(len(session.events()), 10_000)
+            self.assertEqual(len(session.resets()), 1)
+        for node in (first, second):
+            self.assertLess(process.resident_bytes(node.pid) - memory,
+                            64 << 20)
+        origin, seq = last
+        stuck.resume()
+        for session in (*slow, stuck):
+            wait.until(lambda s=session: settled(s, origin, seq),
+                       'the backlog or a RESET')
+        self.all_hear([*slow, stuck], *publisher.publish(KEY))
+        for session in (*slow, stuck):
+            self.assertTrue(
+                hears_all_or_reset(self, session, origin, 1, seq + 1))
+            self.assertIn(wire.RESET_SLOW,
+                          [r['reset'] for r in session.resets()])
+
+    def test_a_session_that_never_reads_answers_is_closed_alone(self):
+        node, = self.mesh.start(1)
+        good = self.mesh.session(node, 't')
+        bad = self.mesh.session(node)
+        ping = wire.pack(wire.PING, 1) * 10_000
+        # send() would read meanwhile; this does not.
+        bad.flood(ping, 40)
+        good.ping()
+        self.all_hear([good], *good.publish(KEY))
+        self.assertLess(process.resident_bytes(node.pid), 256 << 20)

@@ -1,0 +1,5 @@
+#include "tests/scenario/stories.h"
+
+static const story list[1] = {{0}};
+
+const story_list stories_trouble = {list, 0};

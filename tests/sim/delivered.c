@@ -1,0 +1,155 @@
+/* delivered.c - the oracles about what applications are given. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "tests/sim/oracle.h"
+#include "tests/sim/world.h"
+
+/* Take seq off what is owed.  What comes before it should have come before. */
+static void settle(sim_app *app, const sim_origin *origin, sim_owed *owed,
+                   uint32_t seq)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < owed->count; i++) {
+        const uint32_t missing = owed->seqs[i];
+        if (missing < seq) {
+            const uint32_t topic = origin->events[missing - 1].topic;
+            if (sim_app_holds(app, topic, false)) {
+                sim_fail(app->world, "gap",
+                         "%s gets node-%u.%u:%u without %u before", app->name,
+                         origin->node, origin->life, seq, missing);
+                return;
+            }
+            /* Of an earlier connection: its RESET is still to come. */
+            if (!sim_app_holds(app, topic, true)) {
+                continue;
+            }
+        }
+        if (missing != seq) {
+            owed->seqs[kept++] = missing;
+        }
+    }
+    owed->count = kept;
+}
+
+static bool is_real(sim_app *app, const sim_origin *origin,
+                    const chd_event *event)
+{
+    if (origin == NULL || event->seq > origin->count ||
+        origin->events[event->seq - 1].hash != sim_event_hash(event)) {
+        sim_fail(app->world, "invention",
+                 "%s gets event %" PRIu64 " that nobody published", app->name,
+                 event->seq);
+        return false;
+    }
+    return true;
+}
+
+void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record)
+{
+    sim_ledger *ledger = &app->world->ledger;
+    const uint32_t index = sim_ledger_find(ledger, id);
+    const sim_origin *origin =
+        index == UINT32_MAX ? NULL : &ledger->origins[index];
+    chd_scan scan;
+    chd_event event;
+
+    chd_scan_init(&scan, record);
+    chd_event_scan(&scan, &event);
+    CHD_ASSERT(chd_scan_end(&scan) == CHD_OK);
+    if (!is_real(app, origin, &event)) {
+        return;
+    }
+    sim_owed *owed = sim_owed_of(app, index);
+    if (event.seq <= owed->last) {
+        sim_fail(app->world, "order", "%s gets node-%u.%u:%" PRIu64 " after %u", app->name,
+                 origin->node, origin->life, event.seq, owed->last);
+        return;
+    }
+    owed->last = (uint32_t)event.seq;
+    settle(app, origin, owed, (uint32_t)event.seq);
+}
+
+void sim_oracle_welcomed(sim_app *app)
+{
+    app->asked = 0;
+    for (uint32_t i = 0; i < SIM_REASONS; i++) {
+        app->resets[i] = 0;
+    }
+    for (uint32_t i = 0; i < app->filter_count; i++) {
+        app->asked += app->filters[i].wanted;
+    }
+    app->stalls = 0;
+}
+
+/* Each RESET needs a reason that this world gave. */
+static void check_reason(sim_app *app, uint64_t reason)
+{
+    const sim_node *node = app->node;
+    const uint64_t *resets = app->resets;
+    const uint64_t losses = node->losses;
+    const uint64_t greetings = node->greetings;
+
+    if (resets[CHD_RESET_SUBSCRIBED] > app->asked) {
+        sim_fail(app->world, "storm", "%s: RESET %" PRIu64
+                 " for %" PRIu64 " subscriptions", app->name,
+                 resets[CHD_RESET_SUBSCRIBED], app->asked);
+    }
+    if (resets[CHD_RESET_LOST] + resets[CHD_RESET_JOINED] >
+        losses + greetings) {
+        sim_fail(app->world, "storm",
+                 "%s: %" PRIu64 " RESETs for %" PRIu64 " losses, %" PRIu64
+                 " greetings",
+                 app->name, resets[CHD_RESET_LOST] + resets[CHD_RESET_JOINED],
+                 losses, greetings);
+    }
+    if (resets[CHD_RESET_SLOW] > 0 && app->stalls == 0 &&
+        !sim_has(&app->world->options, SIM_BURST)) {
+        sim_fail(app->world, "storm", "%s is called slow", app->name);
+    }
+    if (app->world->phase >= SIM_PHASE_STEADY &&
+        reason != CHD_RESET_SUBSCRIBED) {
+        sim_fail(app->world, "steady", "%s: RESET for reason %" PRIu64
+                 " when all is well", app->name, reason);
+    }
+}
+
+static bool is_covered(const sim_app *app, const chd_local_reset *reset,
+                       uint32_t topic)
+{
+    const chd_bytes name = chd_bytes_str(app->world->model.topics.text[topic]);
+    chd_local_list filters = reset->filters;
+    chd_filter filter;
+
+    if (filters.count == 0) {
+        return true;
+    }
+    while (chd_local_filter_next(&filters, &filter)) {
+        if (chd_filter_matches(&filter, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void sim_oracle_reset(sim_app *app, const chd_local_reset *reset)
+{
+    const uint64_t reason = reset->reason < SIM_REASONS ? reset->reason : 0;
+
+    app->resets[reason]++;
+    app->reset_count++;
+    check_reason(app, reason);
+    for (uint32_t i = 0; i < app->owed_count; i++) {
+        const sim_origin *origin = &app->world->ledger.origins[i];
+        sim_owed *owed = &app->owed[i];
+        uint32_t kept = 0;
+        for (uint32_t n = 0; n < owed->count; n++) {
+            const uint32_t seq = owed->seqs[n];
+            if (!is_covered(app, reset, origin->events[seq - 1].topic)) {
+                owed->seqs[kept++] = seq;
+            }
+        }
+        owed->count = kept;
+    }
+}

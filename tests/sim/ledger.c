@@ -1,0 +1,112 @@
+#include "tests/sim/ledger.h"
+
+#include "proto/base/hash.h"
+
+void sim_ledger_start(sim_ledger *ledger, uint64_t id, uint32_t node,
+                      uint32_t life)
+{
+    if (ledger->origin_count == ledger->origin_cap) {
+        ledger->origin_cap = ledger->origin_cap == 0 ? 16
+                                                     : 2 * ledger->origin_cap;
+        ledger->origins = realloc(ledger->origins,
+                                  ledger->origin_cap * sizeof(sim_origin));
+        CHD_ASSERT(ledger->origins != NULL);
+    }
+    ledger->origins[ledger->origin_count++] =
+        (sim_origin){.id = id, .node = node, .life = life, .alive = true};
+}
+
+void sim_ledger_end(sim_ledger *ledger, uint64_t id)
+{
+    sim_origin *gone = &ledger->origins[sim_ledger_find(ledger, id)];
+    const uint64_t bit = UINT64_C(1) << (gone->node - 1);
+
+    gone->alive = false;
+    for (uint32_t i = 0; i < ledger->origin_count; i++) {
+        sim_origin *origin = &ledger->origins[i];
+        for (uint32_t n = 0; n < origin->count; n++) {
+            origin->events[n].holders &= ~bit;
+        }
+    }
+}
+
+uint32_t sim_ledger_find(const sim_ledger *ledger, uint64_t id)
+{
+    for (uint32_t i = ledger->origin_count; i-- > 0;) {
+        if (ledger->origins[i].id == id) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+void sim_ledger_add(sim_origin *origin, const sim_known *event)
+{
+    if (origin->count == origin->cap) {
+        origin->cap = origin->cap == 0 ? 64 : 2 * origin->cap;
+        origin->events =
+            realloc(origin->events, origin->cap * sizeof(sim_known));
+        CHD_ASSERT(origin->events != NULL);
+    }
+    origin->events[origin->count++] = *event;
+}
+
+static uint64_t entry_of(uint64_t hash, uint32_t node)
+{
+    const uint64_t entry = chd_mix64(hash + node);
+    return entry == 0 ? 1 : entry;
+}
+
+static size_t slot_of(const sim_ledger *ledger, uint64_t entry)
+{
+    size_t i = (size_t)entry & (ledger->published_cap - 1);
+
+    while (ledger->published[i] != 0 && ledger->published[i] != entry) {
+        i = (i + 1) & (ledger->published_cap - 1);
+    }
+    return i;
+}
+
+static void grow_published(sim_ledger *ledger)
+{
+    uint64_t *old = ledger->published;
+    const size_t old_cap = ledger->published_cap;
+
+    ledger->published_cap = old_cap == 0 ? 1024 : 2 * old_cap;
+    ledger->published = calloc(ledger->published_cap, sizeof(uint64_t));
+    CHD_ASSERT(ledger->published != NULL);
+    for (size_t i = 0; i < old_cap; i++) {
+        if (old[i] != 0) {
+            ledger->published[slot_of(ledger, old[i])] = old[i];
+        }
+    }
+    free(old);
+}
+
+void sim_ledger_publish(sim_ledger *ledger, uint64_t hash, uint32_t node)
+{
+    if (2 * ledger->published_count >= ledger->published_cap) {
+        grow_published(ledger);
+    }
+    const uint64_t entry = entry_of(hash, node);
+    uint64_t *slot = &ledger->published[slot_of(ledger, entry)];
+    ledger->published_count += *slot == 0;
+    *slot = entry;
+}
+
+bool sim_ledger_is_published(const sim_ledger *ledger, uint64_t hash,
+                             uint32_t node)
+{
+    return ledger->published_cap > 0 &&
+           ledger->published[slot_of(ledger, entry_of(hash, node))] != 0;
+}
+
+void sim_ledger_fini(sim_ledger *ledger)
+{
+    for (uint32_t i = 0; i < ledger->origin_count; i++) {
+        free(ledger->origins[i].events);
+    }
+    free(ledger->origins);
+    free(ledger->published);
+    *ledger = (sim_ledger){0};
+}

@@ -1,0 +1,341 @@
+/* oracle.c - what is checked at the nodes, and at the end; delivered.c checks
+ * what applications are given.
+ */
+#include "tests/sim/oracle.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "tests/sim/world.h"
+
+/* Turns within one virtual second for no reason but a deadline: the pings of
+ * the peers, beacon, polls, dials. */
+#define IDLE_TURNS_MAX 200
+
+/* What the daemon's shell would hold for a session at most. */
+#define SENT_BYTES_MAX ((size_t)4 * 1024 * 1024)
+
+void sim_oracle_published(sim_app *app, const chd_event *event)
+{
+    sim_ledger_publish(&app->world->ledger, sim_event_hash(event),
+                       app->node->number);
+}
+
+sim_owed *sim_owed_of(sim_app *app, uint32_t origin)
+{
+    if (origin >= app->owed_count) {
+        const uint32_t count = origin + 1;
+        app->owed = realloc(app->owed, count * sizeof(sim_owed));
+        CHD_ASSERT(app->owed != NULL);
+        for (uint32_t i = app->owed_count; i < count; i++) {
+            app->owed[i] = (sim_owed){0};
+        }
+        app->owed_count = count;
+    }
+    return &app->owed[origin];
+}
+
+static void owe(sim_app *app, uint32_t origin, uint32_t seq)
+{
+    sim_owed *owed = sim_owed_of(app, origin);
+
+    if (owed->count == owed->cap) {
+        owed->cap = owed->cap == 0 ? 16 : 2 * owed->cap;
+        owed->seqs = realloc(owed->seqs, owed->cap * sizeof(uint32_t));
+        CHD_ASSERT(owed->seqs != NULL);
+    }
+    owed->seqs[owed->count++] = seq;
+}
+
+/* An event enters the world: its origin sends it for the first time. */
+static void accept(sim_node *node, uint32_t index, const chd_event *event)
+{
+    sim_world *world = node->world;
+    sim_origin *origin = &world->ledger.origins[index];
+    const sim_known known = {
+        .hash = sim_event_hash(event),
+        .holders = UINT64_C(1) << (node->number - 1),
+        .topic = sim_name_find(&world->model.topics, event->topic),
+    };
+
+    if (event->seq != (uint64_t)origin->count + 1) {
+        sim_fail(world, "order", "%s sends its event %" PRIu64 " after %u",
+                 node->name, event->seq, origin->count);
+        return;
+    }
+    if (known.topic == UINT32_MAX ||
+        !sim_ledger_is_published(&world->ledger, known.hash, node->number)) {
+        sim_fail(world, "invention", "%s sends event %" PRIu64
+                 " that nobody published", node->name, event->seq);
+        return;
+    }
+    sim_ledger_add(origin, &known);
+    for (uint32_t i = 0; i < world->app_count; i++) {
+        if (sim_app_holds(world->apps[i], known.topic, true)) {
+            owe(world->apps[i], index, (uint32_t)event->seq);
+        }
+    }
+}
+
+/* Read EVENTS; false when it is something else. */
+static bool read_events(chd_bytes message, chd_mesh_header *header,
+                        chd_mesh_events *events)
+{
+    chd_scan scan;
+    uint32_t fields;
+
+    chd_scan_init(&scan, message);
+    return chd_mesh_scan_header(&scan, header, &fields) == CHD_OK &&
+           header->type == CHD_MESH_EVENTS &&
+           chd_mesh_scan_events(&scan, fields, events) == CHD_OK;
+}
+
+bool sim_oracle_broadcast(sim_node *node, chd_bytes message)
+{
+    sim_world *world = node->world;
+    chd_mesh_header header;
+    chd_mesh_events events;
+    chd_event event;
+    chd_bytes record;
+
+    if (!read_events(message, &header, &events)) {
+        return false;
+    }
+    const uint32_t index = sim_ledger_find(&world->ledger, events.origin);
+    if (events.origin != node->id || index == UINT32_MAX) {
+        return true;
+    }
+    while (chd_mesh_record_next(&events.records, &event, &record)) {
+        accept(node, index, &event);
+    }
+    return true;
+}
+
+/* A node that hears of an origin for the first time may have to reset. */
+static void meet(sim_node *node, uint32_t index)
+{
+    const uint64_t bit = UINT64_C(1) << (index % 64);
+
+    CHD_ASSERT(index / 64 < CHD_COUNT(node->met));
+    if ((node->met[index / 64] & bit) == 0) {
+        node->met[index / 64] |= bit;
+        node->greetings++;
+    }
+}
+
+static void hold(sim_node *node, const chd_mesh_events *events)
+{
+    sim_ledger *ledger = &node->world->ledger;
+    const uint32_t index = sim_ledger_find(ledger, events->origin);
+
+    if (index == UINT32_MAX) {
+        return;
+    }
+    meet(node, index);
+    sim_origin *origin = &ledger->origins[index];
+    for (uint64_t seq = events->first;
+         seq <= events->last && seq <= origin->count; seq++) {
+        origin->events[seq - 1].holders |= UINT64_C(1) << (node->number - 1);
+    }
+}
+
+void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message)
+{
+    chd_mesh_header header;
+    chd_mesh_events events;
+    chd_scan scan;
+    uint32_t fields;
+
+    chd_scan_init(&scan, message);
+    if (kind == CHD_IN_BROADCAST) {
+        if (read_events(message, &header, &events)) {
+            hold(node, &events);
+        } else if (chd_mesh_scan_header(&scan, &header, &fields) == CHD_OK) {
+            const uint32_t index =
+                sim_ledger_find(&node->world->ledger, header.sender);
+            if (index != UINT32_MAX) {
+                meet(node, index);
+            }
+        }
+        return;
+    }
+    if (chd_mesh_scan_header(&scan, &header, &fields) == CHD_OK) {
+        node->greetings += header.type == CHD_MESH_HELLO ||
+                           header.type == CHD_MESH_WELCOME;
+    }
+}
+
+static void check_tables(sim_node *node)
+{
+    uint32_t peers = 0;
+    chd_member_report member;
+    chd_node_report report;
+
+    chd_core_report_node(node->core, sim_node_clock(node), &report);
+    if (report.log_bytes > CHD_LOG_BYTES_MIN) {
+        sim_fail(node->world, "bound", "%s: %" PRIu64 " bytes in the log",
+                 node->name, report.log_bytes);
+    }
+    for (uint32_t i = 0; chd_core_report_member(
+             node->core, sim_node_clock(node), &i, &member);
+         i++) {
+        peers++;
+    }
+    if (peers > SIM_PEERS_MAX) {
+        sim_fail(node->world, "bound", "%s: %u peers", node->name, peers);
+    }
+}
+
+void sim_oracle_turn(sim_node *node, bool idle)
+{
+    const uint64_t second = node->world->now_ns / CHD_SECOND;
+
+    if (node->turn_second != second) {
+        node->turn_second = second;
+        node->idle_turns = 0;
+        check_tables(node);
+    }
+    node->idle_turns += idle;
+    if (node->idle_turns > IDLE_TURNS_MAX + 20 * node->world->node_count) {
+        sim_fail(node->world, "busy", "%s: %u turns in a second for nothing",
+                 node->name, node->idle_turns);
+    }
+}
+
+void sim_oracle_sent(sim_node *node, const sim_stream *stream)
+{
+    const size_t len = sim_pipe_len(&stream->to_app);
+
+    if (len > SENT_BYTES_MAX + stream->cap) {
+        sim_fail(node->world, "bound", "%s: %zu bytes wait for session %u",
+                 node->name, len, stream->session);
+    }
+}
+
+/* --- at the end ----------------------------------------------------------- */
+
+static bool hears(const sim_node *node, const sim_node *other)
+{
+    chd_member_report member;
+
+    for (uint32_t i = 0; chd_core_report_member(
+             node->core, sim_node_clock(node), &i, &member);
+         i++) {
+        if (member.node == other->id) {
+            return member.state == CHD_MEMBER_LIVE && member.hears_us;
+        }
+    }
+    return false;
+}
+
+static bool nodes_are_settled(const sim_world *world, char *why, size_t cap)
+{
+    for (uint32_t a = 0; a < world->node_count; a++) {
+        const sim_node *node = world->nodes[a];
+        for (uint32_t b = 0; b < world->node_count; b++) {
+            const sim_node *other = world->nodes[b];
+            if (a != b && node->running && other->running &&
+                !hears(node, other)) {
+                (void)snprintf(why, cap, "%s is not at one with %s",
+                               node->name, other->name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What was in nobody's memory but the dead cannot be asked for. */
+static bool is_beyond_reach(const sim_origin *origin, uint32_t seq)
+{
+    return !origin->alive && origin->events[seq - 1].holders == 0;
+}
+
+static bool app_is_settled(const sim_app *app, char *why, size_t cap)
+{
+    const sim_ledger *ledger = &app->world->ledger;
+
+    if (!chd_client_is_attached(app->client)) {
+        (void)snprintf(why, cap, "%s is not attached", app->name);
+        return false;
+    }
+    for (uint32_t i = 0; i < app->filter_count; i++) {
+        if (app->filters[i].wanted && !app->filters[i].confirmed) {
+            (void)snprintf(why, cap, "%s waits for its RESET of %s", app->name,
+                           app->filters[i].topic);
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < app->owed_count; i++) {
+        const sim_origin *origin = &ledger->origins[i];
+        for (uint32_t n = 0; n < app->owed[i].count; n++) {
+            const uint32_t seq = app->owed[i].seqs[n];
+            if (sim_app_holds(app, origin->events[seq - 1].topic, true) &&
+                !is_beyond_reach(origin, seq)) {
+                (void)snprintf(why, cap, "%s has a gap: node-%u.%u:%u",
+                               app->name, origin->node, origin->life, seq);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool sim_oracle_is_settled(sim_world *world, char *why, size_t cap)
+{
+    for (uint32_t i = 0; i < world->app_count; i++) {
+        const sim_app *app = world->apps[i];
+        if (!sim_app_is_idle(app)) {
+            (void)snprintf(why, cap, "%s still has to publish", app->name);
+            return false;
+        }
+        if (app->node->running && !app_is_settled(app, why, cap)) {
+            return false;
+        }
+    }
+    return nodes_are_settled(world, why, cap);
+}
+
+static bool is_excused(const sim_app *app, uint32_t topic)
+{
+    for (uint32_t i = 0; i < app->owed_count; i++) {
+        const sim_origin *origin = &app->world->ledger.origins[i];
+        for (uint32_t n = 0; n < app->owed[i].count; n++) {
+            const uint32_t seq = app->owed[i].seqs[n];
+            if (origin->events[seq - 1].topic == topic &&
+                is_beyond_reach(origin, seq)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void check_cache(const sim_app *app)
+{
+    sim_world *world = app->world;
+    const sim_model *model = &world->model;
+
+    for (uint32_t topic = 0; topic < model->topics.count; topic++) {
+        for (uint32_t key = 0; key < model->keys.count; key++) {
+            const uint32_t cached = app->cache[topic][key];
+            if (cached != 0 && cached < model->versions[topic][key] &&
+                !is_excused(app, topic)) {
+                sim_fail(world, "stale", "%s holds %s %s in version %u of %u",
+                         app->name, model->topics.text[topic],
+                         model->keys.text[key], cached,
+                         model->versions[topic][key]);
+                return;
+            }
+        }
+    }
+}
+
+void sim_oracle_quiet(sim_world *world)
+{
+    for (uint32_t i = 0; i < world->app_count; i++) {
+        if (world->apps[i]->node->running) {
+            check_cache(world->apps[i]);
+        }
+    }
+}

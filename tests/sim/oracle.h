@@ -1,0 +1,58 @@
+/* oracle.h - what must be true, whatever happens.
+ *
+ *   invention  nothing is delivered that nobody published
+ *   gap        between origin and session a missing event is followed by a
+ *              RESET that covers it, before any later event of that origin
+ *   order      an event reaches a session once, and the events of one origin
+ *              come in their order
+ *   stream     an application can read what its sidecar says
+ *   stale      once all is quiet, no cache holds an old value
+ *   bound      what waits for a session, and every table, stays in its limits
+ *   busy       a deadline lies in the future, or there is something to do
+ *   storm      a RESET has a reason: a subscription, a loss, a join
+ *   settle     once all is healed, everybody hears everybody, soon
+ *   steady     from then on, nothing is lost and nothing is reset
+ *   digest     the same seed does the same (run.c)
+ *
+ * An event that no living node was ever given died with its origin; nothing
+ * can be asked of the others then.
+ */
+#ifndef CHD_TESTS_SIM_ORACLE_H
+#define CHD_TESTS_SIM_ORACLE_H
+
+#include "proto/core/core.h"
+#include "tests/sim/app.h"
+
+/* Return what an application is owed of an origin in the ledger. */
+sim_owed *sim_owed_of(sim_app *app, uint32_t origin);
+
+/* An application published an item. */
+void sim_oracle_published(sim_app *app, const chd_event *event);
+
+/* A node broadcasts; returns whether it is events. */
+bool sim_oracle_broadcast(sim_node *node, chd_bytes message);
+
+/* A node is fed a message of the mesh. */
+void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message);
+
+/* A node ended a turn; idle: for no other reason than its deadline. */
+void sim_oracle_turn(sim_node *node, bool idle);
+
+/* A session of a node was sent something. */
+void sim_oracle_sent(sim_node *node, const sim_stream *stream);
+
+/* A connection of an application begins. */
+void sim_oracle_welcomed(sim_app *app);
+
+/* An application is given a record, or a RESET. */
+void sim_oracle_delivered(sim_app *app, uint64_t origin, chd_bytes record);
+void sim_oracle_reset(sim_app *app, const chd_local_reset *reset);
+
+/* Tell whether everybody hears everybody, everything published is accepted,
+ * and nothing is owed; why says what is missing. */
+bool sim_oracle_is_settled(sim_world *world, char *why, size_t cap);
+
+/* All is quiet: compare the caches with the database. */
+void sim_oracle_quiet(sim_world *world);
+
+#endif
