@@ -167,7 +167,8 @@ $(priv)/fuzz/%: $(obj)/tests/fuzz/%.o $(test_libs)
 	$(call link,-fsanitize=fuzzer $(call libs_of,msgpack))
 $(helpers): $(priv)/bin/%: $(obj)/tests/net/%.o $(lib)/libcoherd.a $(test_libs)
 	$(call link,$(call libs_of,$(broker_pkgs)))
-$(priv)/%: $(obj)/tests/%.o $(lib)/libcoherd.a $(test_libs)
+$(call tests_of,stress) $(call tests_of,bench): $(priv)/%: $(obj)/tests/%.o \
+        $(lib)/libcoherd.a $(test_libs)
 	$(call link,$(call libs_of,$(broker_pkgs)))
 $(BUILD)/test/coherd-%: FORCE
 	$(again) VARIANT=$* $(BUILD)/$*/bin/coherd
@@ -194,6 +195,8 @@ sim: $(sim)  ## the simulator (SIM_ARGS=)
 	$(run) sim
 net: all $(helpers) $(releases)  ## real sidecars in network namespaces (NET_ARGS=)
 	$(run) net
+stress: $(call tests_of,stress)  ## the client library under many threads
+	$(run) stress
 asan:  ## tests and simulator with the address and undefined-behaviour sanitizers
 	$(again) VARIANT=asan check-asan
 check-asan: all $(units) $(sim) $(call tests_of,stress)
@@ -253,7 +256,7 @@ help:  ## this list
 	    Makefile
 
 FORCE:
-.PHONY: all build deps demo test check unit sim net asan check-asan tsan \
+.PHONY: all build deps demo test check unit sim net stress asan check-asan tsan \
     check-tsan fuzz check-fuzz bench tidy lint format install uninstall clean \
     help FORCE
 -include $(patsubst %.c,$(obj)/%.d,$(ours))

@@ -102,6 +102,15 @@ bool chd_address_is_any(const uint8_t address[CHD_ADDRESS_BYTES])
     return memcmp(address + from, zero, CHD_ADDRESS_BYTES - from) == 0;
 }
 
+bool chd_address_is_loopback(const uint8_t address[CHD_ADDRESS_BYTES])
+{
+    static const uint8_t loopback[CHD_ADDRESS_BYTES] = {[15] = 1};
+
+    return chd_address_is_ipv4(address)
+               ? address[12] == 127
+               : memcmp(address, loopback, sizeof(loopback)) == 0;
+}
+
 bool chd_address_is_unique_local(const uint8_t address[CHD_ADDRESS_BYTES])
 {
     return (address[0] & 0xfe) == 0xfc;

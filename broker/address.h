@@ -35,6 +35,9 @@ bool chd_address_is_ipv4(const uint8_t address[CHD_ADDRESS_BYTES]);
 /* Tell whether address is :: or 0.0.0.0. */
 bool chd_address_is_any(const uint8_t address[CHD_ADDRESS_BYTES]);
 
+/* Tell whether address is ::1 or in 127.0.0.0/8. */
+bool chd_address_is_loopback(const uint8_t address[CHD_ADDRESS_BYTES]);
+
 /* Tell whether address is in fc00::/7. */
 bool chd_address_is_unique_local(const uint8_t address[CHD_ADDRESS_BYTES]);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "broker/address.h"
 #include "broker/value.h"
 
 static const chd_setting table[] = {
@@ -147,7 +148,7 @@ void chd_config_set(chd_config *config, chd_setting_id id, const char *text,
     };
 }
 
-void chd_config_check(const chd_config *config, chd_problems *problems)
+static void check_spans(const chd_config *config, chd_problems *problems)
 {
     char dead_after[32];
     char ping[32];
@@ -167,6 +168,38 @@ void chd_config_check(const chd_config *config, chd_problems *problems)
                       "member.dead_after must be at least twice as long, or "
                       "members die between two pings",
                       dead_after, ping);
+}
+
+/* Warn of a node that its peers will find in DNS and cannot reach. */
+static void check_reach(const chd_config *config, chd_problems *problems)
+{
+    const char *text = chd_config_text(config, CHD_SET_MESH_ADDRESS);
+    const char *names = chd_config_text(config, CHD_SET_DISCOVERY_NAMES);
+    const uint64_t family = chd_config_number(config, CHD_SET_DISCOVERY_FAMILY);
+    uint8_t address[CHD_ADDRESS_BYTES];
+
+    if (names[0] == '\0' || !chd_address_parse(text, address)) {
+        return;
+    }
+    if (chd_address_is_loopback(address)) {
+        chd_problem_warning(problems,
+                            "mesh.address = %s is reached from this host "
+                            "alone, but discovery.names = %s: set "
+                            "mesh.address to an address that peers can reach",
+                            text, names);
+    } else if (chd_address_is_ipv4(address) && family == 0) {
+        chd_problem_warning(problems,
+                            "mesh.address = %s is an IPv4 address, but "
+                            "discovery.family = ipv6: peers like this one "
+                            "will not be found",
+                            text);
+    }
+}
+
+void chd_config_check(const chd_config *config, chd_problems *problems)
+{
+    check_spans(config, problems);
+    check_reach(config, problems);
 }
 
 uint64_t chd_config_number(const chd_config *config, chd_setting_id id)

@@ -1,10 +1,22 @@
 #include "broker/descriptors.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define PER_PEER 4
 #define OTHERS 64
+
+void chd_descriptors_keep_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        /* The lowest free number is the next one opened. */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) {
+            return;
+        }
+    }
+}
 
 uint64_t chd_descriptors_needed(uint64_t peers, uint64_t sessions)
 {

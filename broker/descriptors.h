@@ -4,6 +4,10 @@
 
 #include "proto/base/base.h"
 
+/* Open /dev/null in the place of a standard stream that is closed, so that no
+ * socket gets its number and the log ends up in it. */
+void chd_descriptors_keep_standard(void);
+
 /* Return what the limits of the configuration can take at most: four
  * connections per peer (events and control, dialled and accepted), one per
  * session, and some for the rest. */

@@ -8,6 +8,7 @@
 #include "broker/clock.h"
 #include "broker/descriptors.h"
 #include "broker/discover.h"
+#include "broker/footprint.h"
 #include "broker/local.h"
 #include "broker/mesh.h"
 #include "broker/metrics.h"
@@ -311,6 +312,7 @@ static bool open_all(loop_state *loop)
         return false;
     }
     open_discover(loop, &feed);
+    chd_footprint_trim();
     return true;
 }
 

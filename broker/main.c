@@ -1,6 +1,7 @@
-#include <malloc.h>
 #include <stdio.h>
 
+#include "broker/descriptors.h"
+#include "broker/footprint.h"
 #include "broker/loop.h"
 #include "broker/problem.h"
 
@@ -54,11 +55,8 @@ int main(int argc, char **argv)
     chd_config config = {0};
     chd_problems problems = {0};
 
-    /* One heap: a second one per thread of libzmq would cost memory and win
-     * nothing measurable, as its one busy thread mostly frees what the loop
-     * allocates and the other way round. */
-    (void)mallopt(M_ARENA_MAX, 1);
-
+    chd_descriptors_keep_standard();
+    chd_footprint_one_heap();
     chd_options_read(&options, &config, &problems);
     const bool asks = options.purpose == CHD_PURPOSE_HELP ||
                       options.purpose == CHD_PURPOSE_VERSION;

@@ -19,15 +19,6 @@ chd_endpoint chd_setup_bound(const chd_config *config)
     return bound;
 }
 
-static bool is_loopback(const uint8_t address[CHD_ADDRESS_BYTES])
-{
-    static const uint8_t loopback[CHD_ADDRESS_BYTES] = {[15] = 1};
-
-    return chd_address_is_ipv4(address)
-               ? address[12] == 127
-               : memcmp(address, loopback, sizeof(loopback)) == 0;
-}
-
 /* Tell how good an address is to announce: higher is better, 0 not at all. */
 static int rank(const uint8_t address[CHD_ADDRESS_BYTES], bool only_ipv4)
 {
@@ -36,7 +27,7 @@ static int rank(const uint8_t address[CHD_ADDRESS_BYTES], bool only_ipv4)
     if (only_ipv4 && !ipv4) {
         return 0;
     }
-    if (is_loopback(address)) {
+    if (chd_address_is_loopback(address)) {
         return 1;
     }
     if (chd_address_is_unique_local(address)) {

@@ -239,7 +239,10 @@ static coherd_err open_client(coherd_client *client,
         chd_lib_owner_init(client);
         chd_transport_arm(client);
         if (client->options.mode == COHERD_THREADED) {
+            /* The thread must not call the application before this is done. */
+            pthread_mutex_lock(&client->mutex);
             err = start_thread(client);
+            pthread_mutex_unlock(&client->mutex);
         }
     }
     return err;

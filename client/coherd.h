@@ -332,6 +332,7 @@ COHERD_API coherd_err coherd_subscribe_prefix(coherd_client *client,
  */
 COHERD_API coherd_err coherd_unsubscribe(coherd_client *client,
                                          const char *topic);
+/* The same for a prefix. */
 COHERD_API coherd_err coherd_unsubscribe_prefix(coherd_client *client,
                                                 const char *prefix);
 
@@ -399,7 +400,8 @@ COHERD_API coherd_err coherd_publish(coherd_client *client, const char *topic,
                                      const coherd_publish_options *options,
                                      coherd_receipt *receipt);
 
-/* Wait until everything published so far is accepted by the sidecar.
+/* Wait until everything published so far is accepted by the sidecar, or left
+ * the window because it is too large for it (coherd_state tells).
  *
  * Blocking: for timeout_ms; negative: for ever.
  * Errors: COHERD_ERR_TIMEOUT, COHERD_ERR_MODE (inside a callback),

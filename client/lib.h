@@ -142,13 +142,16 @@ struct coherd_client {
  * Errors: COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM: the mutex is not held.
  */
 coherd_err chd_lib_enter(coherd_client *client);
+/* See chd_lib_enter. */
 void chd_lib_leave(coherd_client *client, int saved_errno);
 
 /* Make the engine, with a fresh id. Errors: as chd_lib_enter. */
 coherd_err chd_lib_make_engine(coherd_client *client);
 
+/* Make the mutex and the condition. Errors: COHERD_ERR_NOMEM. */
 coherd_err chd_lib_make_locks(coherd_client *client);
 
+/* Return the monotonic time. */
 uint64_t chd_lib_now_ns(void);
 
 /* Return fresh random bits, never 0. */
@@ -161,6 +164,7 @@ bool chd_lib_is_child(coherd_client *client);
 
 /* Prepare the page that fork wipes; without it process ids are compared. */
 void chd_lib_owner_init(coherd_client *client);
+/* Give the page back. */
 void chd_lib_owner_fini(coherd_client *client);
 
 /* Take the handle over in a child: a new client with the same subscriptions.
@@ -174,8 +178,16 @@ void chd_lib_abandon_descriptors(coherd_client *client);
 
 /* --- topics.c ------------------------------------------------------------- */
 
+/* List a subscription that the engine has accepted as a new one.
+ *
+ * Errors: COHERD_ERR_NOMEM.
+ */
 coherd_err chd_topics_add(coherd_client *client, const chd_filter *filter);
+
+/* Take one off the list. */
 void chd_topics_remove(coherd_client *client, const chd_filter *filter);
+
+/* Free the whole list. */
 void chd_topics_clear(coherd_client *client);
 
 /* --- transport.c ---------------------------------------------------------- */
@@ -206,8 +218,10 @@ void chd_transport_arm(coherd_client *client);
 
 /* Make coherd_fd readable now, or take that back. */
 void chd_transport_raise(coherd_client *client);
+/* See chd_transport_raise. */
 void chd_transport_lower(coherd_client *client);
 
+/* Forget a descriptor's number and close it; -1 is none. */
 void chd_fd_close(_Atomic int *fd);
 
 /* --- dispatch.c ----------------------------------------------------------- */
@@ -220,18 +234,21 @@ void chd_fd_close(_Atomic int *fd);
  */
 bool chd_dispatch_turn(coherd_client *client, bool keep);
 
-void *chd_dispatch_thread(void *client);
+/* What the background thread runs; arg is the client. */
+void *chd_dispatch_thread(void *arg);
 
 /* --- deliver.c ------------------------------------------------------------ */
 
 /* Call the application, or keep what is for it.  Return as above. */
 bool chd_deliver_message(coherd_client *client, const chd_local *local,
                          chd_bytes message, const chd_mark *mark, bool keep);
+/* The same for the state of the connection. */
 bool chd_deliver_why(coherd_client *client, const chd_why *why, bool keep);
 
 /* Call the application with everything that was kept. */
 bool chd_deliver_kept(coherd_client *client);
 
+/* Tell whether chd_deliver_kept has something to do. */
 bool chd_deliver_has_kept(const coherd_client *client);
 
 /* --- wait.c --------------------------------------------------------------- */
@@ -251,8 +268,13 @@ coherd_err chd_wait_until(coherd_client *client, uint64_t deadline_ns,
 /* Return the time at which timeout_ms is over; negative: never. */
 uint64_t chd_wait_deadline_ns(int timeout_ms);
 
+/* Put a waiter into a list of the client's. */
 void chd_waiter_add(chd_waiter **list, chd_waiter *waiter);
+
+/* Take it out again. */
 void chd_waiter_remove(chd_waiter **list, chd_waiter *waiter);
+
+/* Tell whether a waiter has its answer: for chd_wait_until. */
 bool chd_waiter_is_done(coherd_client *client, const void *waiter);
 
 #endif

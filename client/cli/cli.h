@@ -38,10 +38,16 @@ typedef struct cli_env {
 } cli_env;
 
 /* The commands. argv[0] is "coherctl COMMAND". */
+
+/* coherctl invalidate. */
 int cli_invalidate(cli_env *cli, int argc, char **argv);
+/* coherctl publish. */
 int cli_publish(cli_env *cli, int argc, char **argv);
+/* coherctl watch. */
 int cli_watch(cli_env *cli, int argc, char **argv);
+/* coherctl status. */
 int cli_status(cli_env *cli, int argc, char **argv);
+/* coherctl peers. */
 int cli_peers(cli_env *cli, int argc, char **argv);
 
 /* --- options.c ------------------------------------------------------------ */
@@ -75,13 +81,13 @@ void cli_complain(const char *format, ...)
 
 /* --- session.c ------------------------------------------------------------ */
 
-/* Open a client and wait for the sidecar.  options gives the callbacks, it may
- * be NULL; on_state and arg are taken by this function.  The time-out starts
- * here.
+/* Open a client and wait for the sidecar.  given has the callbacks, or is
+ * NULL; without an on_state, this function has its own to tell why it failed.
+ * The time-out starts here.
  *
  * Owns:   on CLI_DONE, *client belongs to the caller: coherd_close.
  */
-int cli_connect(cli_env *cli, const coherd_options *options,
+int cli_connect(cli_env *cli, const coherd_options *given,
                 coherd_client **client);
 
 /* Milliseconds until the time-out ends, at least 1. */
@@ -120,6 +126,7 @@ void cli_format_duration(uint64_t us, char *buf, size_t cap);
 /* Write a number of bytes for people: "12 B", "3.4 KiB". */
 void cli_format_bytes(uint64_t bytes, char *buf, size_t cap);
 
+/* Tell whether bytes are UTF-8. */
 bool cli_is_text(const void *data, size_t len);
 
 /* Print bytes for people: text as it is, control characters and bytes that
@@ -134,14 +141,26 @@ typedef struct cli_json {
     bool comma;
 } cli_json;
 
+/* Begin with { or [, end with } or ].  name is NULL inside an array. */
 void cli_json_open(cli_json *json, const char *name, char bracket);
+/* See cli_json_open. */
 void cli_json_close(cli_json *json, char bracket);
+
+/* Add a string, which is UTF-8. */
 void cli_json_text(cli_json *json, const char *name, const char *text);
+
+/* Add a number that is not expected to reach 2^53. */
 void cli_json_uint(cli_json *json, const char *name, uint64_t value);
+
+/* Add true or false. */
 void cli_json_bool(cli_json *json, const char *name, bool value);
+
+/* Add null. */
 void cli_json_null(cli_json *json, const char *name);
+
 /* Node ids and stamps do not fit the numbers of JSON: 16 hex digits. */
 void cli_json_hex(cli_json *json, const char *name, uint64_t value);
+
 /* Bytes that are UTF-8 become a string called name, others a string in base64
  * called name_base64. */
 void cli_json_bytes(cli_json *json, const char *name, const void *data,
@@ -158,10 +177,15 @@ typedef struct cli_table {
     char **cells;
 } cli_table;
 
+/* Begin a table of at most CLI_COLUMNS_MAX columns. */
 void cli_table_init(cli_table *table, size_t column_count);
+/* Add the next cell, row by row; text is copied. */
 void cli_table_add(cli_table *table, const char *text);
+
 /* Columns are as wide as they have to be, two spaces between them. */
 void cli_table_print(const cli_table *table, FILE *file);
+
+/* Free all cells. */
 void cli_table_fini(cli_table *table);
 
 /* --- peers.c -------------------------------------------------------------- */
@@ -170,7 +194,10 @@ void cli_table_fini(cli_table *table);
 void cli_format_endpoint(const char *address, uint16_t port, char *buf,
                          size_t cap);
 
+/* Print the table of who is there. */
 void cli_print_members(const coherd_status_report *report);
+
+/* Add the array "members". */
 void cli_json_members(cli_json *json, const coherd_status_report *report);
 
 #endif

@@ -32,9 +32,10 @@ static const char help[] =
     "  coherctl invalidate pages --all     # for example after a migration\n";
 
 typedef struct targets {
-    coherd_target *all; /* the data of those from standard input is owned */
+    coherd_target *all;
     size_t count;
     size_t cap;
+    size_t given; /* by options; the data of those behind them is owned */
 } targets;
 
 static const struct option options[] = {
@@ -211,6 +212,33 @@ static int read_options(cli_env *cli, int argc, char **argv, targets *to,
     return good ? -1 : CLI_USAGE;
 }
 
+static void free_targets(targets *to)
+{
+    for (size_t i = to->given; i < to->count; i++) {
+        free((void *)to->all[i].data);
+    }
+    free(to->all);
+}
+
+/* Do it, when the options are read. */
+static int invalidate(cli_env *cli, const char *topic, targets *to, bool soft,
+                      bool lines)
+{
+    if (to->count == 0 && !lines) {
+        return cli_usage("invalidate", "what of it? Name at least one of "
+                                       "--key, --tag, --prefix or --all");
+    }
+    to->given = to->count;
+    if (lines && !add_lines(to, stdin)) {
+        return CLI_USAGE;
+    }
+    if (to->count == 0) {
+        cli_complain("there were no keys on the standard input: nothing to do");
+        return CLI_DONE;
+    }
+    return send_all(cli, topic, to, soft);
+}
+
 int cli_invalidate(cli_env *cli, int argc, char **argv)
 {
     targets to = {0};
@@ -218,29 +246,20 @@ int cli_invalidate(cli_env *cli, int argc, char **argv)
     bool lines = false;
     int result = read_options(cli, argc, argv, &to, &soft, &lines);
 
-    if (result >= 0) {
-        return result;
-    }
-    if (optind < argc && optind + 1 < argc &&
+    to.given = to.count;
+    if (result < 0 && optind + 2 == argc &&
         strcmp(argv[optind + 1], "-") == 0) {
         lines = true;
         argc--;
     }
-    if (optind + 1 != argc) {
-        return cli_usage("invalidate", optind == argc
-                                           ? "which topic?"
-                                           : "one topic at a time, please");
+    if (result < 0 && optind + 1 != argc) {
+        result = cli_usage("invalidate", optind == argc
+                                             ? "which topic?"
+                                             : "one topic at a time, please");
     }
-    if (to.count == 0 && !lines) {
-        return cli_usage("invalidate", "what of it? Name at least one of "
-                                       "--key, --tag, --prefix or --all");
+    if (result < 0) {
+        result = invalidate(cli, argv[optind], &to, soft, lines);
     }
-    if (lines && !add_lines(&to, stdin)) {
-        return CLI_USAGE;
-    }
-    if (to.count == 0) {
-        cli_complain("there were no keys on the standard input: nothing to do");
-        return CLI_DONE;
-    }
-    return send_all(cli, argv[optind], &to, soft);
+    free_targets(&to);
+    return result;
 }

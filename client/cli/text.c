@@ -48,7 +48,7 @@ void cli_format_duration(uint64_t us, char *buf, size_t cap)
     } else if (us < 1000000) {
         snprintf(buf, cap, "%" PRIu64 " ms", us / 1000);
     } else if (s < 60) {
-        snprintf(buf, cap, "%.1f s", (double)(us / 100000) / 10);
+        snprintf(buf, cap, "%" PRIu64 ".%" PRIu64 " s", s, us / 100000 % 10);
     } else if (s < 3600) {
         snprintf(buf, cap, "%" PRIu64 " min %" PRIu64 " s", s / 60, s % 60);
     } else if (s < 86400) {

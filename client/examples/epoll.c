@@ -75,15 +75,13 @@ static void get(const char *key)
 /* Returns false when the program is to end. */
 static bool obey(coherd_client *client, const char *topic, const char *line)
 {
-    char key[64];
-
-    if (sscanf(line, "get %63s", key) == 1) {
-        get(key);
-    } else if (sscanf(line, "put %63s", key) == 1) {
-        const coherd_target target = coherd_key(key);
+    if (strncmp(line, "get ", 4) == 0) {
+        get(line + 4);
+    } else if (strncmp(line, "put ", 4) == 0) {
+        const coherd_target target = coherd_key(line + 4);
         const coherd_err err =
             coherd_invalidate(client, topic, &target, 1, NULL, NULL);
-        printf("put %s\n", err == COHERD_OK ? key : coherd_strerror(err));
+        printf("put %s\n", err == COHERD_OK ? line + 4 : coherd_strerror(err));
     } else if (strcmp(line, "list") == 0) {
         for (size_t i = 0; i < SLOTS; i++) {
             if (cache[i].key[0] != '\0') {

@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     const coherd_options options = {
         .on_event = on_event, .on_reset = on_reset, .arg = topic};
     coherd_client *client = NULL;
-    char line[80], key[64];
+    char line[64 + 4];
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     coherd_err err = coherd_open(&options, &client);
@@ -107,13 +107,14 @@ int main(int argc, char **argv)
     }
     while (err == COHERD_OK && fgets(line, sizeof(line), stdin) != NULL &&
            strcmp(line, "quit\n") != 0) {
-        if (sscanf(line, "get %63s", key) == 1) {
-            get(key);
-        } else if (sscanf(line, "put %63s", key) == 1) {
-            const coherd_target target = coherd_key(key);
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "get ", 4) == 0) {
+            get(line + 4);
+        } else if (strncmp(line, "put ", 4) == 0) {
+            const coherd_target target = coherd_key(line + 4);
             err = coherd_invalidate(client, topic, &target, 1, NULL, NULL);
-            printf("put %s\n", key);
-        } else if (strcmp(line, "list\n") == 0) {
+            printf("%s\n", line);
+        } else if (strcmp(line, "list") == 0) {
             list();
         }
     }

@@ -114,7 +114,8 @@ chd_err chd_core_new(const chd_core_config *config, const chd_mem *mem,
         chd_core_destroy(&made);
         return err;
     }
-    chd_vector_add(made->vector, config->node, 0, now.mono_ns);
+    /* Never heard from, and never forgotten. */
+    chd_vector_add(made->vector, config->node, 0, CHD_NEVER_NS);
     *core = made;
     return CHD_OK;
 }

@@ -10,6 +10,7 @@ typedef struct control {
     uint32_t fields; /* left to read      */
     uint64_t route;
     chd_peer *dialled; /* whose link brought it; NULL: they dialled us */
+    bool refused;      /* deserves no WELCOME                          */
 } control;
 
 void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack)
@@ -48,10 +49,23 @@ static void refuse(chd_core *core, const control *message,
     chd_core_reply(message->route, &pack, out);
 }
 
+/* The same complaint about nobody in the table is told once in a while. */
+static bool is_due(const chd_core *core, uint64_t *told_ns)
+{
+    const uint64_t now_ns = core->now.mono_ns;
+
+    if (*told_ns != 0 && !chd_elapsed(now_ns, *told_ns, CHD_TELL_INTERVAL)) {
+        return false;
+    }
+    *told_ns = now_ns;
+    return true;
+}
+
 static void tell_refused(chd_core *core, chd_peer *peer, chd_trace_code code,
                          const chd_mesh_refuse *why, chd_out *out)
 {
-    const bool news = peer == NULL || peer->state != CHD_MEMBER_REFUSED;
+    const bool news = peer == NULL ? is_due(core, &core->refused_told_ns)
+                                   : peer->state != CHD_MEMBER_REFUSED;
 
     core->stats.refused++;
     if (news) {
@@ -59,7 +73,7 @@ static void tell_refused(chd_core *core, chd_peer *peer, chd_trace_code code,
                             why->version_max, why->text);
     }
     if (peer != NULL) {
-        chd_core_member_refused(core, peer);
+        chd_core_member_refused(core, peer, out);
     }
 }
 
@@ -68,12 +82,9 @@ static void on_foreign(chd_core *core, const control *message, size_t bytes,
 {
     core->stats.foreign++;
     core->foreign_count++;
-    if (core->foreign_told_ns == 0 ||
-        chd_elapsed(core->now.mono_ns, core->foreign_told_ns,
-                    CHD_TELL_INTERVAL)) {
+    if (is_due(core, &core->foreign_told_ns)) {
         chd_core_trace_text(out, CHD_TRACE_FOREIGN, message->dialled, bytes,
                             core->foreign_count, message->header.cluster);
-        core->foreign_told_ns = core->now.mono_ns;
         core->foreign_count = 0;
     }
     if (message->header.type == CHD_MESH_HELLO) {
@@ -81,47 +92,136 @@ static void on_foreign(chd_core *core, const control *message, size_t bytes,
                "this node belongs to another cluster (cluster.name)", out);
     }
     if (message->dialled != NULL) {
-        chd_core_member_refused(core, message->dialled);
+        chd_core_member_refused(core, message->dialled, out);
     }
 }
 
+static void welcome(chd_core *core, const control *message, chd_out *out)
+{
+    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+
+    chd_core_pack_hello(core, CHD_MESH_WELCOME, &pack);
+    chd_core_reply(message->route, &pack, out);
+}
+
+/* A HELLO of our own shows that some address is this node's, but only the
+ * answer, on the link that we dialled, shows which. */
 static void on_self(chd_core *core, const control *message, chd_out *out)
 {
     chd_peer *peer = message->dialled;
 
-    if (peer == NULL || peer->self) {
-        return;
+    if (peer == NULL) {
+        if (message->header.type == CHD_MESH_HELLO) {
+            welcome(core, message, out);
+        }
+    } else if (!peer->self) {
+        chd_core_trace(out, CHD_TRACE_PEER_SELF, peer, peer->listed, 0);
+        chd_core_member_self(core, peer, out);
     }
-    chd_core_trace(out, CHD_TRACE_PEER_SELF, peer, peer->listed, 0);
-    peer->self = true;
-    if (peer->dialled) {
-        chd_out_add(out, CHD_ACT_HANG_UP)->peer =
-            chd_peers_index(&core->peers, peer);
-        peer->dialled = false;
-    }
-    core->peers_changed = true;
 }
 
-/* The peer that a HELLO or WELCOME is about.  A link that we dialled proves
- * the address; who dialled us says where to be found, and is dialled back at
- * once: it is enough that one side sees the other in DNS. */
-static chd_peer *introduce(chd_core *core, const control *message,
-                           const chd_endpoint *endpoint, chd_out *out)
+static void say_hello(chd_core *core, const chd_peer *peer, chd_out *out)
 {
-    if (message->dialled != NULL) {
-        return message->dialled;
+    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+
+    chd_core_pack_hello(core, CHD_MESH_HELLO, &pack);
+    chd_core_send(core, peer, &pack, out);
+}
+
+/* The peer at the address that a HELLO claims for its sender, or NULL.
+ *
+ * Where another node answers the claim has to be proved: most likely that one
+ * was restarted, and then our own link to the address tells within a round
+ * trip; but two nodes with the same address in their configuration must not
+ * push each other out for ever. */
+static chd_peer *find_claimed(chd_core *core, control *message,
+                              const chd_endpoint *endpoint, chd_out *out)
+{
+    if (chd_endpoint_equal(endpoint, &core->config.endpoint)) {
+        message->refused = true;
+        if (is_due(core, &core->claimed_told_ns)) {
+            const chd_trace trace = {.code = CHD_TRACE_PEER_CLAIMS,
+                                     .node = message->header.sender,
+                                     .endpoint = *endpoint};
+            chd_out_trace(out, &trace);
+        }
+        return NULL;
     }
     chd_peer *peer = chd_peers_at(&core->peers, endpoint);
+    if (peer != NULL && peer->node != 0 &&
+        peer->node != message->header.sender &&
+        chd_core_member_answers(peer)) {
+        if (peer->dialled) {
+            say_hello(core, peer, out);
+        }
+        return NULL;
+    }
     if (peer == NULL) {
         peer = chd_peers_add(&core->peers, endpoint, core->now.mono_ns);
     }
     if (peer == NULL) {
-        chd_core_trace(out, CHD_TRACE_PEERS_FULL, NULL, core->peers.count_max,
-                       core->peers.count);
+        message->refused = true;
+        if (is_due(core, &core->full_told_ns)) {
+            chd_core_trace(out, CHD_TRACE_PEERS_FULL, NULL,
+                           core->peers.count_max, core->peers.count);
+        }
         refuse(core, message, CHD_REFUSE_FULL, "too many peers (limits.peers)",
                out);
     }
     return peer;
+}
+
+/* The peer that a HELLO or WELCOME is about, or NULL.  A link that we dialled
+ * proves the address; who dialled us says where to be found, and is dialled
+ * back at once: it is enough that one side sees the other in DNS. */
+static chd_peer *introduce(chd_core *core, control *message,
+                           const chd_endpoint *endpoint, chd_out *out)
+{
+    const uint64_t sender = message->header.sender;
+    const chd_origin *origin = chd_vector_find(core->vector, sender);
+
+    if (origin != NULL && origin->left) {
+        /* Goodbye is final; this was said before it, and took longer. */
+        message->refused = true;
+        return NULL;
+    }
+    if (message->dialled != NULL) {
+        return message->dialled;
+    }
+    if (message->header.type == CHD_MESH_WELCOME) {
+        return NULL; /* the answer of a link that is hung up by now */
+    }
+    chd_peer *peer = chd_peers_node(&core->peers, sender);
+    if (peer != NULL && chd_core_member_answers(peer)) {
+        return peer;
+    }
+    return find_claimed(core, message, endpoint, out);
+}
+
+/* Refuse a node of another version.  What it claims to be its address may be
+ * another's. */
+static void refuse_version(chd_core *core, const control *message,
+                           const chd_mesh_hello *hello, chd_out *out)
+{
+    chd_peer *peer = message->dialled;
+    const chd_mesh_refuse why = {
+        .version_min = hello->version_min,
+        .version_max = hello->version_max,
+        .text = hello->name,
+    };
+
+    if (message->header.type == CHD_MESH_HELLO) {
+        refuse(core, message, CHD_REFUSE_VERSION, "no common protocol version",
+               out);
+        if (peer == NULL) {
+            peer = chd_peers_at(&core->peers, &hello->endpoint);
+        }
+    }
+    if (peer != NULL && peer != message->dialled && peer->node != 0 &&
+        peer->node != message->header.sender) {
+        peer = NULL;
+    }
+    tell_refused(core, peer, CHD_TRACE_PEER_REFUSED, &why, out);
 }
 
 static chd_err on_hello(chd_core *core, control *message, chd_out *out)
@@ -133,36 +233,23 @@ static chd_err on_hello(chd_core *core, control *message, chd_out *out)
     if (err != CHD_OK) {
         return err;
     }
+    if (hello.endpoint.port == 0 || hello.endpoint.port == UINT16_MAX) {
+        return CHD_ERANGE; /* control is the next port */
+    }
     if (core->state == CHD_NODE_DRAINING) {
         return CHD_OK;
     }
-    const bool asked = message->header.type == CHD_MESH_HELLO;
-    chd_peer *peer = asked && message->dialled == NULL
-                         ? chd_peers_at(&core->peers, &hello.endpoint)
-                         : message->dialled;
     if (hello.version_min > core->config.version_max ||
         hello.version_max < core->config.version_min) {
-        const chd_mesh_refuse why = {
-            .version_min = hello.version_min,
-            .version_max = hello.version_max,
-            .text = hello.name,
-        };
-        if (asked) {
-            refuse(core, message, CHD_REFUSE_VERSION,
-                   "no common protocol version", out);
-        }
-        tell_refused(core, peer, CHD_TRACE_PEER_REFUSED, &why, out);
+        refuse_version(core, message, &hello, out);
         return CHD_OK;
     }
-    peer = introduce(core, message, &hello.endpoint, out);
-    if (peer == NULL) {
-        return CHD_OK;
+    chd_peer *peer = introduce(core, message, &hello.endpoint, out);
+    if (peer != NULL) {
+        chd_core_member_hello(core, peer, &message->header, &hello, out);
     }
-    chd_core_member_hello(core, peer, &message->header, &hello, out);
-    if (asked) {
-        chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
-        chd_core_pack_hello(core, CHD_MESH_WELCOME, &pack);
-        chd_core_reply(message->route, &pack, out);
+    if (message->header.type == CHD_MESH_HELLO && !message->refused) {
+        welcome(core, message, out);
     }
     return CHD_OK;
 }
@@ -194,6 +281,11 @@ static chd_peer *note_position(chd_core *core, const control *message,
     peer->hears_us = ping->heard;
     if (ping->heard) {
         peer->hears_us_ns = core->now.mono_ns;
+    }
+    if (ping->digest == chd_vector_digest(core->vector)) {
+        peer->differs = 0;
+    } else {
+        peer->differs++;
     }
     return peer;
 }
@@ -252,6 +344,9 @@ static chd_err on_bye(chd_core *core, control *message)
         chd_mesh_scan_head(&message->scan, message->fields, &head);
     chd_peer *peer = chd_peers_node(&core->peers, message->header.sender);
 
+    if (err == CHD_OK) {
+        chd_vector_leave(core->vector, message->header.sender);
+    }
     if (err == CHD_OK && peer != NULL && !peer->leaving) {
         peer->leaving = true;
         peer->left_ns = core->now.mono_ns;
@@ -271,9 +366,7 @@ static void greet_replacement(chd_core *core, const control *message,
 
     if (peer != NULL && type == CHD_MESH_PONG &&
         peer->node != message->header.sender && !peer->alias) {
-        chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
-        chd_core_pack_hello(core, CHD_MESH_HELLO, &pack);
-        chd_core_send(core, peer, &pack, out);
+        say_hello(core, peer, out);
     }
 }
 

@@ -71,6 +71,18 @@ void chd_core_flush(chd_core *core, chd_out *out)
     core->sent_cursor = chd_log_end(core->log);
 }
 
+/* What comes in may push events of our own out of the log: a short record
+ * takes up to six times its bytes there, and the end of the ring some more. */
+void chd_core_make_room(chd_core *core, size_t bytes, chd_out *out)
+{
+    const uint64_t unsent = chd_log_end(core->log) - core->sent_cursor;
+
+    if (core->sent < core->head &&
+        unsent + 8 * (uint64_t)bytes >= core->config.log_bytes) {
+        chd_core_flush(core, out);
+    }
+}
+
 static bool has_credit(const chd_session *session)
 {
     return session->sent_bytes - session->applied_bytes <
@@ -156,7 +168,11 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
 {
     chd_session *session = &core->sessions[index];
 
-    if (session->receipt_due && chd_out_has_room(out, 1, FRAME_SLACK)) {
+    if (!chd_out_has_room(out, 3, CHD_FRAME_BYTES_MAX)) {
+        core->more = true;
+        return;
+    }
+    if (session->receipt_due) {
         chd_core_send_receipt(core, index, out);
     }
     if (chd_route_session_count(core->route, index) == 0) {

@@ -7,32 +7,19 @@
  */
 #include "proto/core/state.h"
 
-void chd_core_lost(chd_core *core, uint64_t node, uint64_t head, chd_out *out)
+/* A record that is longer than any of ours has fields that we do not know.
+ * Without them it fits wherever ours do. */
+static chd_bytes shorten(chd_core *core, chd_event *event)
 {
-    const chd_origin *origin = chd_vector_find(core->vector, node);
+    chd_pack pack;
+    chd_scan scan;
 
-    if (origin == NULL || origin->received >= head) {
-        return;
-    }
-    core->stats.gaps++;
-    core->stats.lost += head - origin->received;
-    chd_core_trace(out, CHD_TRACE_GAP, chd_peers_node(&core->peers, node),
-                   origin->received + 1, head);
-    chd_core_reset_all(core, CHD_RESET_LOST);
-    chd_vector_advance(core->vector, node, head);
-}
-
-/* Begin to follow an origin that nothing was known of: here is where its
- * events begin for us. */
-static void follow(chd_core *core, uint64_t origin, uint64_t position)
-{
-    if (chd_vector_find(core->vector, origin) != NULL) {
-        return;
-    }
-    chd_vector_add(core->vector, origin, position, core->now.mono_ns);
-    if (position > 0) {
-        chd_core_reset_all(core, CHD_RESET_JOINED);
-    }
+    chd_pack_init(&pack, core->record, CHD_RECORD_BYTES_MAX);
+    chd_event_pack(&pack, event);
+    chd_scan_init(&scan, chd_pack_bytes(&pack));
+    chd_event_scan(&scan, event);
+    CHD_ASSERT(chd_scan_end(&scan) == CHD_OK);
+    return chd_pack_bytes(&pack);
 }
 
 static void accept_events(chd_core *core, const chd_mesh_events *events)
@@ -50,6 +37,9 @@ static void accept_events(chd_core *core, const chd_mesh_events *events)
         }
         core->stats.received++;
         core->hlc = chd_hlc_seen(core->hlc, event.hlc, core->now.wall_ms);
+        if (record.len > CHD_RECORD_BYTES_MAX) {
+            record = shorten(core, &event);
+        }
         chd_core_log(core, events->origin, &event, record);
     }
     chd_vector_advance(core->vector, events->origin, events->last);
@@ -68,7 +58,8 @@ static chd_err on_events(chd_core *core, chd_scan *scan, uint32_t fields,
     if (events.origin == core->config.node) {
         return CHD_OK;
     }
-    follow(core, events.origin, events.first - 1);
+    chd_core_follow(core, events.origin, events.first - 1, out);
+    chd_core_make_room(core, events.records.len, out);
     const chd_origin *origin = chd_vector_find(core->vector, events.origin);
     switch (chd_vector_fit(origin->received, events.first, events.last)) {
     case CHD_FIT_DUPLICATE:
@@ -92,7 +83,7 @@ static chd_err on_beacon(chd_core *core, const chd_mesh_header *header,
     const chd_err err = chd_mesh_scan_head(scan, fields, &head);
 
     if (err == CHD_OK) {
-        follow(core, header->sender, head);
+        chd_core_follow(core, header->sender, head, out);
         chd_core_lost(core, header->sender, head, out);
     }
     return err;
@@ -105,6 +96,9 @@ static chd_err on_bye(chd_core *core, const chd_mesh_header *header,
     chd_peer *peer = chd_peers_node(&core->peers, header->sender);
     const chd_err err = on_beacon(core, header, scan, fields, out);
 
+    if (err == CHD_OK) {
+        chd_vector_leave(core->vector, header->sender);
+    }
     if (err == CHD_OK && peer != NULL) {
         peer->leaving = true;
         peer->left_ns = core->now.mono_ns;

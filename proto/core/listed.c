@@ -27,8 +27,8 @@ static void note_outcome(chd_core *core, const chd_input *input, chd_out *out)
     core->dns_count = count;
 }
 
-static void list(chd_core *core, const chd_endpoint *endpoint,
-                 size_t endpoint_count, chd_out *out)
+/* Returns false when there is no room for the address. */
+static bool list(chd_core *core, const chd_endpoint *endpoint)
 {
     chd_peer *peer = chd_peers_at(&core->peers, endpoint);
 
@@ -36,9 +36,7 @@ static void list(chd_core *core, const chd_endpoint *endpoint,
         peer = chd_peers_add(&core->peers, endpoint, core->now.mono_ns);
     }
     if (peer == NULL) {
-        chd_core_trace(out, CHD_TRACE_PEERS_FULL, NULL,
-                       core->peers.count_max, endpoint_count);
-        return;
+        return false;
     }
     if (!peer->listed && peer->node == 0) {
         /* A fresh appearance ends whatever back-off the address had. */
@@ -47,6 +45,7 @@ static void list(chd_core *core, const chd_endpoint *endpoint,
         peer->added_ns = core->now.mono_ns;
     }
     peer->listed = true;
+    return true;
 }
 
 static bool contains(const chd_endpoint *endpoints, size_t count,
@@ -64,6 +63,7 @@ void chd_core_on_listed(chd_core *core, const chd_input *input, chd_out *out)
 {
     const chd_endpoint *endpoints = input->u.listed.endpoints;
     const size_t count = input->u.listed.endpoint_count;
+    uint64_t surplus = 0;
 
     note_outcome(core, input, out);
     for (uint32_t i = 0; i < core->peers.high; i++) {
@@ -75,9 +75,17 @@ void chd_core_on_listed(chd_core *core, const chd_input *input, chd_out *out)
     }
     for (size_t n = 0; n < count; n++) {
         if (!chd_endpoint_equal(&endpoints[n], &core->config.endpoint)) {
-            list(core, &endpoints[n], count, out);
+            surplus += !list(core, &endpoints[n]);
         }
     }
-    core->listed_once = true;
+    if (surplus != core->surplus && surplus > 0) {
+        chd_core_trace(out, CHD_TRACE_PEERS_FULL, NULL,
+                       core->peers.count_max, count);
+    }
+    core->surplus = surplus;
+    /* Without any answer it is not known who there is to wait for. */
+    if (input->u.listed.outcome != CHD_DNS_UNKNOWN) {
+        core->listed_once = true;
+    }
     core->peers_changed = true;
 }

@@ -155,6 +155,10 @@ static void accept(chd_core *core, chd_event *event)
     chd_pack pack;
     chd_scan scan;
 
+    if (core->sent == core->head) {
+        /* Whatever lies before it in the log is not ours to send. */
+        core->sent_cursor = chd_log_end(core->log);
+    }
     core->head++;
     core->hlc = chd_hlc_next(core->hlc, core->now.wall_ms);
     event->seq = core->head;
@@ -187,6 +191,9 @@ static void on_publish(chd_core *core, uint32_t index,
                  "the payload is larger than limits.payload", out);
             return;
         }
+    }
+    items = publish->items;
+    while (chd_local_item_next(&items, &event)) {
         accept(core, &event);
     }
     chd_vector_advance(core->vector, core->config.node, core->head);

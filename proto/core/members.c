@@ -11,9 +11,19 @@
  */
 #include "proto/core/state.h"
 
-/* Dialling an address that never answered: 2 s, 4 s, ... up to this. */
+/* Dialling an address without success: 2 s, 4 s, ... up to this. */
 #define DIAL_INTERVAL_MAX (30 * CHD_SECOND)
 #define DIAL_INTERVAL_MIN (2 * CHD_SECOND)
+
+/* The second address of a node is tried again this often: it may have become
+ * the address of another.  Not often, because for as long as both are dialled
+ * its events come on two links, and may overtake each other. */
+#define ALIAS_INTERVAL (300 * CHD_SECOND)
+
+/* HELLO is repeated to a member that does not hear us, or whose vector has
+ * differed from ours for so many answers, this often. */
+#define GREET_INTERVAL (10 * CHD_SECOND)
+#define DIFFERS_MAX 8
 #define DIAL_ATTEMPTS_MAX 5 /* after these the interval grows no more */
 
 /* How long what a leaving node sent may be on its way. */
@@ -70,7 +80,11 @@ void chd_core_member_gone(chd_core *core, chd_peer *peer)
     peer->deaf = false;
     peer->rtt_ns = 0;
     peer->head = 0;
+    peer->version = 0;
+    peer->acknowledged = 0;
     peer->attempts = 0;
+    peer->differs = 0;
+    peer->hello_due_ns = 0;
     peer->unlisted_ns = core->now.mono_ns;
     peer->dial_due_ns = chd_after(core->now.mono_ns, DIAL_INTERVAL_MIN);
     chd_name_set(&peer->name, (chd_bytes){NULL, 0});
@@ -79,13 +93,38 @@ void chd_core_member_gone(chd_core *core, chd_peer *peer)
     core->peers_changed = true;
 }
 
-void chd_core_member_refused(chd_core *core, chd_peer *peer)
+void chd_core_member_refused(chd_core *core, chd_peer *peer, chd_out *out)
 {
     chd_core_member_gone(core, peer);
+    hang_up(core, peer, out);
     peer->state = CHD_MEMBER_REFUSED;
     peer->attempts = DIAL_ATTEMPTS_MAX;
     peer->dial_due_ns =
         chd_after(core->now.mono_ns, dial_interval(core, peer));
+}
+
+void chd_core_member_self(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    chd_core_member_gone(core, peer);
+    hang_up(core, peer, out);
+    peer->self = true;
+}
+
+/* Its events come, or have not yet had the time to. */
+bool chd_core_member_answers(const chd_peer *peer)
+{
+    return peer->leaving || peer->state == CHD_MEMBER_LIVE ||
+           (peer->state == CHD_MEMBER_JOINING && peer->attempts < 3);
+}
+
+/* Another node than before is at the address. */
+static void replace(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    if (peer->node != 0) {
+        chd_core_trace(out, CHD_TRACE_PEER_REPLACED, peer,
+                       received_of(core, peer->node), peer->head);
+        chd_core_member_gone(core, peer);
+    }
 }
 
 void chd_core_peer_drop(chd_core *core, chd_peer *peer, chd_out *out)
@@ -106,46 +145,29 @@ static bool settle_alias(chd_core *core, chd_peer *peer, uint64_t node,
     if (other == NULL || other == peer) {
         return false;
     }
-    if (other->state == CHD_MEMBER_SILENT) {
+    if (!chd_core_member_answers(other)) {
         chd_core_trace(out, CHD_TRACE_PEER_MOVED, other,
                        received_of(core, node), other->head);
         chd_core_member_gone(core, other);
         return false;
     }
+    replace(core, peer, out);
     peer->alias = true;
-    peer->dial_due_ns = chd_after(core->now.mono_ns, DIAL_INTERVAL_MAX);
+    peer->dial_due_ns = chd_after(core->now.mono_ns, ALIAS_INTERVAL);
     hang_up(core, peer, out);
     return true;
 }
 
-/* Take up the node's position: this is where we start to follow it.  Whatever
- * it sent before is unknown here, so caches that exist already are reset. */
-static void adopt(chd_core *core, uint64_t node, uint64_t position,
-                  chd_out *out)
+/* A node does not answer where it is dialled: perhaps it does elsewhere. */
+static void try_aliases(chd_core *core)
 {
-    if (chd_vector_find(core->vector, node) != NULL) {
-        return;
-    }
-    chd_vector_add(core->vector, node, position, core->now.mono_ns);
-    if (position > 0) {
-        const chd_trace trace = {.code = CHD_TRACE_BASELINE,
-                                 .node = node,
-                                 .a = position};
-        chd_out_trace(out, &trace);
-        chd_core_reset_all(core, CHD_RESET_JOINED);
-    }
-}
-
-static void adopt_all(chd_core *core, uint64_t sender,
-                      const chd_mesh_hello *hello, chd_out *out)
-{
-    chd_bytes positions = hello->positions;
-    chd_position position;
-
-    adopt(core, sender, hello->head, out);
-    while (chd_mesh_position_next(&positions, &position)) {
-        if (position.origin != core->config.node) {
-            adopt(core, position.origin, position.seq, out);
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        chd_peer *peer = &core->peers.all[i];
+        if (peer->used && peer->alias) {
+            peer->alias = false;
+            peer->attempts = 0;
+            peer->added_ns = core->now.mono_ns;
+            peer->dial_due_ns = core->now.mono_ns;
         }
     }
 }
@@ -158,14 +180,13 @@ void chd_core_member_hello(chd_core *core, chd_peer *peer,
         return;
     }
     const bool known = peer->node == header->sender;
-    if (!known && peer->node != 0) {
-        chd_core_trace(out, CHD_TRACE_PEER_REPLACED, peer,
-                       received_of(core, peer->node), peer->head);
-        chd_core_member_gone(core, peer);
+    if (!known) {
+        replace(core, peer, out);
+        peer->attempts = 0;
     }
     peer->node = header->sender;
     peer->alias = false;
-    peer->attempts = 0;
+    peer->self = false;
     peer->head = chd_max_u64(peer->head, hello->head);
     peer->version = chd_min_u64(core->config.version_max, hello->version_max);
     chd_name_set(&peer->name, hello->name);
@@ -179,7 +200,8 @@ void chd_core_member_hello(chd_core *core, chd_peer *peer,
         chd_core_trace(out, CHD_TRACE_PEER_HELLO, peer, peer->version,
                        hello->head);
     }
-    adopt_all(core, header->sender, hello, out);
+    chd_core_follow(core, header->sender, hello->head, out);
+    chd_core_hearsay(core, hello, out);
     chd_core_member_heard(core, peer, false, out);
     core->peers_changed = true;
 }
@@ -210,20 +232,6 @@ void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
     }
 }
 
-static void dial(chd_core *core, chd_peer *peer, chd_out *out)
-{
-    hang_up(core, peer, out);
-    chd_action *action = chd_out_add(out, CHD_ACT_DIAL);
-    action->peer = chd_peers_index(&core->peers, peer);
-    action->endpoint = peer->endpoint;
-    peer->dialled = true;
-    peer->dial_due_ns =
-        chd_after(core->now.mono_ns, dial_interval(core, peer));
-    peer->attempts++;
-    chd_core_trace(out, CHD_TRACE_PEER_DIALLED, peer, peer->listed,
-                   peer->node != 0);
-}
-
 /* Say HELLO to a peer; its bytes are shared by all who are due this turn. */
 static void say_hello(chd_core *core, const chd_peer *peer, chd_bytes *hello,
                       chd_out *out)
@@ -236,6 +244,22 @@ static void say_hello(chd_core *core, const chd_peer *peer, chd_bytes *hello,
     chd_action *action = chd_out_add(out, CHD_ACT_SEND);
     action->peer = chd_peers_index(&core->peers, peer);
     action->bytes = *hello;
+}
+
+static void dial(chd_core *core, chd_peer *peer, chd_bytes *hello,
+                 chd_out *out)
+{
+    hang_up(core, peer, out);
+    chd_action *action = chd_out_add(out, CHD_ACT_DIAL);
+    action->peer = chd_peers_index(&core->peers, peer);
+    action->endpoint = peer->endpoint;
+    peer->dialled = true;
+    peer->dial_due_ns =
+        chd_after(core->now.mono_ns, dial_interval(core, peer));
+    peer->attempts++;
+    chd_core_trace(out, CHD_TRACE_PEER_DIALLED, peer, peer->listed,
+                   peer->node != 0);
+    say_hello(core, peer, hello, out);
 }
 
 static void ping(chd_core *core, chd_peer *peer, chd_out *out)
@@ -261,14 +285,14 @@ static void ping(chd_core *core, chd_peer *peer, chd_out *out)
                   interval - chd_prng_below(&core->prng, interval / 8 + 1));
 }
 
-/* A link that carries control messages but no beacons is dialled again. */
+/* A link that carries control messages but no beacons is dialled again, at
+ * growing intervals: what takes long to connect must get the time. */
 static void mend_events_link(chd_core *core, chd_peer *peer, chd_bytes *hello,
                              chd_out *out)
 {
-    const uint64_t patience = silent_span(core)
-                              << (peer->attempts < 4 ? peer->attempts : 4);
-
-    if (!chd_elapsed(core->now.mono_ns, peer->events_heard_ns, patience)) {
+    if (!chd_elapsed(core->now.mono_ns, peer->events_heard_ns,
+                     silent_span(core)) ||
+        core->now.mono_ns < peer->dial_due_ns) {
         return;
     }
     chd_core_trace(out, CHD_TRACE_PEER_REDIALLED, peer,
@@ -277,8 +301,25 @@ static void mend_events_link(chd_core *core, chd_peer *peer, chd_bytes *hello,
                    peer->attempts + 1);
     core->stats.redials++;
     peer->state = CHD_MEMBER_JOINING;
-    dial(core, peer, out);
+    dial(core, peer, hello, out);
+}
+
+/* Some things only HELLO can bring to light: a member that has forgotten us,
+ * while we still have it, dials us again; and vectors that differ for longer
+ * than events travel show that one of us missed what a dead node said. */
+static void greet_again(chd_core *core, chd_peer *peer, chd_bytes *hello,
+                        chd_out *out)
+{
+    if ((!peer->deaf && peer->differs < DIFFERS_MAX) ||
+        core->now.mono_ns < peer->hello_due_ns) {
+        return;
+    }
     say_hello(core, peer, hello, out);
+    peer->differs = 0;
+    peer->hello_due_ns =
+        chd_after(core->now.mono_ns,
+                  GREET_INTERVAL +
+                      chd_prng_below(&core->prng, GREET_INTERVAL / 4));
 }
 
 /* It hears us again when it says so; it is deaf when it has not said so for as
@@ -306,8 +347,7 @@ static void unknown_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
         return;
     }
     if (!peer->self && core->now.mono_ns >= peer->dial_due_ns) {
-        dial(core, peer, out);
-        say_hello(core, peer, hello, out);
+        dial(core, peer, hello, out);
     }
 }
 
@@ -321,6 +361,7 @@ static void left_turn(chd_core *core, chd_peer *peer, chd_out *out)
     }
     chd_core_lost(core, peer->node, peer->head, out);
     chd_core_trace(out, CHD_TRACE_PEER_LEFT, peer, received, peer->head);
+    try_aliases(core);
     hang_up(core, peer, out);
     if (peer->listed) {
         chd_core_member_gone(core, peer);
@@ -349,8 +390,7 @@ static void silent_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
     /* Pings to a silent peer pile up in the transport; dialling again drops
      * them, and finds a host that was replaced behind its address. */
     if (core->now.mono_ns >= peer->dial_due_ns) {
-        dial(core, peer, out);
-        say_hello(core, peer, hello, out);
+        dial(core, peer, hello, out);
     }
 }
 
@@ -358,8 +398,7 @@ static void member_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
                         chd_out *out)
 {
     if (!peer->dialled) {
-        dial(core, peer, out);
-        say_hello(core, peer, hello, out);
+        dial(core, peer, hello, out);
     }
     if (core->now.mono_ns >= peer->ping_due_ns) {
         ping(core, peer, out);
@@ -373,6 +412,7 @@ static void member_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
         peer->attempts = 0;
         peer->dial_due_ns = core->now.mono_ns;
         core->peers_changed = true;
+        try_aliases(core);
         chd_core_trace(out, CHD_TRACE_PEER_SILENT, peer,
                        silent_ms(core, peer),
                        received_of(core, peer->node));
@@ -380,6 +420,7 @@ static void member_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
     }
     mend_events_link(core, peer, hello, out);
     judge_hearing(core, peer, out);
+    greet_again(core, peer, hello, out);
 }
 
 static void peer_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
@@ -455,6 +496,7 @@ void chd_core_count_members(const chd_core *core, uint64_t *members,
         *missing += peer->node == 0 ? peer->listed
                                     : peer->state == CHD_MEMBER_SILENT;
     }
+    *missing += core->surplus;
 }
 
 /* Peers that are missing for longer than a join takes. */
@@ -497,7 +539,8 @@ void chd_core_judge(chd_core *core, chd_out *out)
             chd_core_trace(out, CHD_TRACE_NODE_READY, NULL, members, missing);
         }
     }
-    const bool degraded = count_overdue(core, &first) > 0;
+    const bool degraded =
+        count_overdue(core, &first) > 0 || core->surplus > 0;
     if (degraded != core->degraded && core->state == CHD_NODE_READY) {
         core->degraded = degraded;
         chd_core_trace(out,

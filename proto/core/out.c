@@ -74,7 +74,8 @@ chd_action *chd_out_add(chd_out *out, chd_action_kind kind)
 
 void chd_out_trace(chd_out *out, const chd_trace *trace)
 {
-    if (!chd_out_has_room(out, 1, trace->text.len)) {
+    if (!chd_out_has_room(out, 1 + CHD_OUT_ACTIONS_RESERVE,
+                          trace->text.len + CHD_OUT_BYTES_RESERVE)) {
         return;
     }
     chd_action *action = chd_out_add(out, CHD_ACT_TRACE);

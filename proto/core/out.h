@@ -95,7 +95,12 @@ chd_bytes chd_out_keep(chd_out *out, const chd_pack *pack);
 /* Append an action; asserts that there is room. */
 chd_action *chd_out_add(chd_out *out, chd_action_kind kind);
 
-/* Append a trace unless the list is full: telling is never worth failing. */
+/* What traces leave free for a message that matters. */
+#define CHD_OUT_ACTIONS_RESERVE 1024
+#define CHD_OUT_BYTES_RESERVE ((size_t)128 * 1024)
+
+/* Append a trace unless the list is nearly full: telling is never worth
+ * failing. */
 void chd_out_trace(chd_out *out, const chd_trace *trace);
 
 /* Return the table's entries for a trace code. */

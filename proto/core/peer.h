@@ -44,7 +44,9 @@ typedef struct chd_peer {
     uint64_t left_ns;         /* when it said goodbye                    */
     uint64_t dial_due_ns;     /* when to dial (again) without an answer  */
     uint64_t ping_due_ns;
-    uint32_t attempts; /* dials since the last sign of life */
+    uint64_t hello_due_ns; /* when HELLO may be repeated               */
+    uint32_t attempts;     /* dials since its events came              */
+    uint32_t differs;      /* answers in a row with another digest     */
     uint64_t malformed_told_ns;
     uint64_t malformed_count; /* since it was last told */
 } chd_peer;

@@ -70,12 +70,17 @@ struct chd_core {
     uint64_t beacon_due_ns;
     uint64_t drain_due_ns;  /* when draining ends at the latest           */
     uint64_t dns_count;
+    uint64_t surplus;        /* listed addresses that the table has no room for */
     uint64_t dns_answer_ns;
     chd_dns_outcome dns_outcome;
     uint64_t malformed_told_ns; /* of senders that could not be read      */
     uint64_t malformed_count;
     uint64_t foreign_told_ns;
     uint64_t foreign_count;
+    uint64_t refused_told_ns; /* of nodes that are not in the table       */
+    uint64_t full_told_ns;
+    uint64_t claimed_told_ns;
+    uint64_t hearsay_due_ns; /* when to compare positions again            */
 };
 
 /* How often the same complaint about the same peer is told. */
@@ -113,7 +118,11 @@ void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
 /* Nobody is known behind the address any more. */
 void chd_core_member_gone(chd_core *core, chd_peer *peer);
 /* The node behind peer and this one have nothing to say to each other. */
-void chd_core_member_refused(chd_core *core, chd_peer *peer);
+void chd_core_member_refused(chd_core *core, chd_peer *peer, chd_out *out);
+/* Tell whether the node behind peer can be taken to be there. */
+bool chd_core_member_answers(const chd_peer *peer);
+/* The address behind peer is this node's own. */
+void chd_core_member_self(chd_core *core, chd_peer *peer, chd_out *out);
 /* Take the address off the table, too. */
 void chd_core_peer_drop(chd_core *core, chd_peer *peer, chd_out *out);
 /* Dial, ping, give up: whatever is due for each peer.  Sets peers_due_ns. */
@@ -127,15 +136,26 @@ void chd_core_count_members(const chd_core *core, uint64_t *members,
 /* control.c: write HELLO or WELCOME. */
 void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack);
 
-/* events.c: node's events up to head are beyond reach if they are not here by
- * now.  RESET whoever may have cached something. */
+/* positions.c */
+
+/* Node's events up to head are beyond reach if they are not here by now.
+ * RESET whoever may have cached something. */
 void chd_core_lost(chd_core *core, uint64_t node, uint64_t head,
                    chd_out *out);
+/* Something came from node itself: if it is the first time, begin to follow
+ * its events behind position. */
+void chd_core_follow(chd_core *core, uint64_t node, uint64_t position,
+                     chd_out *out);
+/* Compare what the sender of HELLO or WELCOME has of other origins. */
+void chd_core_hearsay(chd_core *core, const chd_mesh_hello *hello,
+                      chd_out *out);
 
 /* deliver.c */
 
 /* Broadcast own events that were not sent yet, as far as there is room. */
 void chd_core_flush(chd_core *core, chd_out *out);
+/* Broadcast them before so many bytes of records come into the log. */
+void chd_core_make_room(chd_core *core, size_t bytes, chd_out *out);
 /* Confirm what the session published so far. */
 void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out);
 /* Send to each session what its window takes. */

@@ -43,6 +43,9 @@ void chd_core_step(chd_core *core, chd_now now, const chd_input *input,
 
 uint64_t chd_core_deadline_ns(const chd_core *core)
 {
+    if (core->left) {
+        return CHD_NEVER_NS;
+    }
     if (core->more || core->peers_changed) {
         return 0;
     }

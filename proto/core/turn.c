@@ -1,6 +1,12 @@
 /* turn.c - what is due at the end of a turn, and leaving. */
 #include "proto/core/state.h"
 
+/* What came since the turn began is not moved into the future. */
+static uint64_t forgive(const chd_core *core, uint64_t since_ns, uint64_t gap)
+{
+    return chd_min_u64(chd_after(since_ns, gap), core->now.mono_ns);
+}
+
 /* Nothing that we could not hear counts as silence.  A process that was
  * stopped, or a machine that slept, notices by the length of its own turn,
  * which the beacon keeps within one ping interval. */
@@ -15,9 +21,10 @@ static void forgive_lost_time(chd_core *core)
     for (uint32_t i = 0; i < core->peers.high; i++) {
         chd_peer *peer = &core->peers.all[i];
         if (peer->used) {
-            peer->heard_ns = chd_after(peer->heard_ns, gap);
-            peer->events_heard_ns = chd_after(peer->events_heard_ns, gap);
-            peer->hears_us_ns = chd_after(peer->hears_us_ns, gap);
+            peer->heard_ns = forgive(core, peer->heard_ns, gap);
+            peer->events_heard_ns =
+                forgive(core, peer->events_heard_ns, gap);
+            peer->hears_us_ns = forgive(core, peer->hears_us_ns, gap);
         }
     }
 }
@@ -119,8 +126,12 @@ static void leave(chd_core *core, chd_out *out)
 
 static void drain_turn(chd_core *core, chd_out *out)
 {
-    if (core->state != CHD_NODE_DRAINING || core->left ||
-        !chd_out_has_room(out, CHD_PEERS_MAX + 2, 2 * CHD_PING_BYTES_MAX)) {
+    if (core->state != CHD_NODE_DRAINING) {
+        return;
+    }
+    if (!chd_out_has_room(out, core->peers.count_max + 2,
+                          2 * CHD_PING_BYTES_MAX)) {
+        core->more = true;
         return;
     }
     if (is_replicated(core) || core->now.mono_ns >= core->drain_due_ns) {
@@ -136,13 +147,15 @@ void chd_core_on_turn_end(chd_core *core, chd_out *out)
     }
     forgive_lost_time(core);
     chd_core_flush(core, out);
-    chd_core_deliver(core, out);
     beacon_turn(core, out);
+    /* Sessions come last: under load they take all the room there is, and the
+     * peers' pings must not wait for that. */
     if (core->peers_changed || core->now.mono_ns >= core->peers_due_ns) {
         chd_core_members_turn(core, out);
         chd_core_judge(core, out);
     } else if (core->state == CHD_NODE_STARTING) {
         chd_core_judge(core, out);
     }
+    chd_core_deliver(core, out);
     drain_turn(core, out);
 }

@@ -102,16 +102,21 @@ static void forget_most_silent(chd_vector *vector)
     remove_slot(vector, oldest);
 }
 
+bool chd_vector_is_full(const chd_vector *vector)
+{
+    return vector->count == CHD_ORIGINS_MAX;
+}
+
 void chd_vector_add(chd_vector *vector, uint64_t id, uint64_t received,
                     uint64_t now_ns)
 {
     CHD_ASSERT(id != 0);
-    if (vector->count == CHD_ORIGINS_MAX) {
+    if (chd_vector_is_full(vector)) {
         forget_most_silent(vector);
     }
     chd_origin *slot = &vector->slots[slot_of(vector, id)];
     CHD_ASSERT(slot->id == 0);
-    *slot = (chd_origin){id, received, now_ns};
+    *slot = (chd_origin){.id = id, .received = received, .seen_ns = now_ns};
     vector->count++;
     vector->digest ^= digest_of(slot);
 }
@@ -119,8 +124,19 @@ void chd_vector_add(chd_vector *vector, uint64_t id, uint64_t received,
 void chd_vector_touch(chd_vector *vector, uint64_t id, uint64_t now_ns)
 {
     chd_origin *slot = &vector->slots[slot_of(vector, id)];
-    CHD_ASSERT(slot->id == id);
-    slot->seen_ns = now_ns;
+
+    if (id != 0 && slot->id == id && slot->seen_ns < now_ns) {
+        slot->seen_ns = now_ns;
+    }
+}
+
+void chd_vector_leave(chd_vector *vector, uint64_t id)
+{
+    chd_origin *slot = &vector->slots[slot_of(vector, id)];
+
+    if (id != 0 && slot->id == id) {
+        slot->left = true;
+    }
 }
 
 void chd_vector_advance(chd_vector *vector, uint64_t id, uint64_t received)

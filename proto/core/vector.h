@@ -6,6 +6,7 @@
 #ifndef CHD_PROTO_CORE_VECTOR_H
 #define CHD_PROTO_CORE_VECTOR_H
 
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "proto/wire/mesh.h"
 
@@ -14,7 +15,9 @@ typedef struct chd_vector chd_vector;
 typedef struct chd_origin {
     uint64_t id;       /* node id                                          */
     uint64_t received; /* all its events up to here were delivered or reset */
-    uint64_t seen_ns;  /* when we last heard of it                          */
+    uint64_t seen_ns;  /* when we last heard from it; 0: only others did;
+                          CHD_NEVER_NS: this node itself                    */
+    bool left;         /* it said goodbye, which is final                   */
 } chd_origin;
 
 /* What a range of sequence numbers means at a position. */
@@ -37,13 +40,19 @@ void chd_vector_destroy(chd_vector **vector);
 /* Return the entry of an origin, or NULL.  Borrowed until the next add. */
 const chd_origin *chd_vector_find(const chd_vector *vector, uint64_t id);
 
+/* Tell whether adding one more means to forget another. */
+bool chd_vector_is_full(const chd_vector *vector);
+
 /* Add an origin that is not in the vector yet (asserted).  When the vector is
- * full, the origin that was silent longest is forgotten first. */
+ * full, the origin with the lowest seen_ns is forgotten first.  now_ns is its
+ * seen_ns. */
 void chd_vector_add(chd_vector *vector, uint64_t id, uint64_t received,
                     uint64_t now_ns);
 
-/* Note that an origin that is in the vector (asserted) was heard of. */
+/* Note that an origin was heard from, or that it left.  One that is not in the
+ * vector, or was forgotten, stays so. */
 void chd_vector_touch(chd_vector *vector, uint64_t id, uint64_t now_ns);
+void chd_vector_leave(chd_vector *vector, uint64_t id);
 
 /* Move a position forward; to an older one, nothing happens. */
 void chd_vector_advance(chd_vector *vector, uint64_t id, uint64_t received);

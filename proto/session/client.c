@@ -331,9 +331,8 @@ static chd_err receive(chd_client *client, uint64_t now_ns, chd_bytes message,
     if (delivery->local.type == CHD_LOCAL_ERROR) {
         /* A sidecar that is leaving, or gave up on a slow reader, will be
          * back at once; the other reasons stay for a while. */
-        client->refused =
-            delivery->local.u.error.code != CHD_LOCAL_ERR_STATE &&
-            delivery->local.u.error.code != CHD_LOCAL_ERR_STUCK;
+        client->refused = delivery->local.u.error.code != CHD_LOCAL_ERR_STATE &&
+                          delivery->local.u.error.code != CHD_LOCAL_ERR_STUCK;
         delivery->kind = CHD_DELIVERY_ERROR;
         return CHD_OK;
     }

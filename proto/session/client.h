@@ -184,6 +184,7 @@ uint64_t chd_client_ask_status(chd_client *client);
 /* Say goodbye: BYE is written behind what waits, nothing after it. */
 void chd_client_bye(chd_client *client);
 
+/* Tell whether the connection was welcomed and is not known to be lost. */
 bool chd_client_is_attached(const chd_client *client);
 
 /* Return the largest payload: what WELCOME said last, else the default. */

@@ -49,6 +49,7 @@ typedef struct chd_outbox {
 chd_err chd_outbox_init(chd_outbox *box, const chd_mem *mem, size_t limit)
     CHD_MUST_USE;
 
+/* Free the buffer. */
 void chd_outbox_fini(chd_outbox *box, const chd_mem *mem);
 
 /* Write a publish: open, add each item, commit; or give it up with abort.
@@ -83,8 +84,9 @@ void chd_outbox_rewind(chd_outbox *box);
  */
 chd_err chd_outbox_receipt(chd_outbox *box, uint64_t request) CHD_MUST_USE;
 
-/* Return the number of the oldest message, or CHD_OUTBOX_EMPTY. */
 #define CHD_OUTBOX_EMPTY UINT64_MAX
+
+/* Return the number of the oldest message, or CHD_OUTBOX_EMPTY. */
 uint64_t chd_outbox_oldest(const chd_outbox *box);
 
 /* Tell whether the message with this number is still in the window. */
@@ -94,6 +96,7 @@ bool chd_outbox_holds(const chd_outbox *box, uint64_t request);
  * refuse again and again.  Only after rewind.  Returns how many there were. */
 uint64_t chd_outbox_drop_larger(chd_outbox *box, uint64_t payload_max);
 
+/* Return how many bytes are live. */
 static inline size_t chd_outbox_bytes(const chd_outbox *box)
 {
     return box->end - box->begin;

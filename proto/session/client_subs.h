@@ -37,6 +37,7 @@ typedef struct chd_subs {
 chd_err chd_subs_init(chd_subs *subs, const chd_mem *mem, uint32_t cap,
                       uint64_t seed) CHD_MUST_USE;
 
+/* Free the tables. */
 void chd_subs_fini(chd_subs *subs, const chd_mem *mem);
 
 /* Add a valid filter.  Adding what is there already changes nothing.
@@ -51,6 +52,7 @@ bool chd_subs_remove(chd_subs *subs, const chd_filter *filter);
 /* A connection was lost: the next one has been told nothing. */
 void chd_subs_forget_told(chd_subs *subs);
 
+/* Tell whether chd_subs_tell has something to say. */
 bool chd_subs_has_untold(const chd_subs *subs);
 
 /* Take up to max slots off the queue: what to unsubscribe first, then what to

@@ -148,6 +148,16 @@ class Node:
         """Kill it: no goodbye."""
         self.forget_control()
         process.end(self.process)
+        self.process = None
+
+    def crashed(self) -> bool:
+        """Tell whether it ended by a signal that was not ours, or badly."""
+        if self.process is None:
+            return False
+        code = self.process.poll()
+        text = self.log.tail(200)
+        return code is not None and code < 0 or 'Sanitizer' in text or \
+            'runtime error:' in text
 
     def freeze(self) -> None:
         """Stop it as a debugger, or a machine without breath, would."""
@@ -200,6 +210,10 @@ class Node:
         except (OSError, wire.Closed, AssertionError):
             self.forget_control()
             return {}
+
+    def says(self, field):
+        """Return one field of its STATUS, None while it does not answer."""
+        return self.report().get(field)
 
     def members(self) -> dict:
         """Return what it says of the others, by address."""

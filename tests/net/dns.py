@@ -118,7 +118,7 @@ class Responder:
     a number of seconds to wait before the next. It runs in another thread.
     """
 
-    def __init__(self):
+    def __init__(self, address=NAME_SERVER):
         self.behave = lambda query: []
         self.queries = 0
         self.tcp_queries = 0
@@ -126,7 +126,7 @@ class Responder:
         self._tcp = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
         for server in (self._udp, self._tcp):
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            server.bind((NAME_SERVER, 53))
+            server.bind((address, 53))
         self._tcp.listen()
         self._stop = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, daemon=True)

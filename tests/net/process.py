@@ -22,7 +22,9 @@ HASHMAP = BUILD / 'examples/hashmap'
 # What the programs see; nothing of whoever runs the tests changes a result.
 ENVIRONMENT = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:'
                        '/sbin:/bin',
-               'LC_ALL': 'C.UTF-8'}
+               'LC_ALL': 'C.UTF-8',
+               **{name: value for name, value in os.environ.items()
+                  if name.endswith('SAN_OPTIONS')}}
 
 
 def spawn(command, **options) -> subprocess.Popen:

@@ -1,7 +1,10 @@
 """coherctl: what it prints, and what its exit status says."""
 
 import json
+import socket
 import time
+
+import msgpack
 
 from tests.net import process, wait, wire
 from tests.net.case import SharedTest
@@ -163,3 +166,73 @@ class Coherctl(SharedTest):
         self.first.thaw()
         for node in self.nodes:
             node.wait_sees(*self.nodes)
+
+    def test_what_is_not_confirmed_in_time_exits_with_4(self):
+        path = self.mesh.folder / 'forgetful'
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            server.listen()
+            control = process.spawn(
+                [process.COHERCTL, '--socket', path, 'invalidate', 'episodes',
+                 '--key', '51', '--timeout', '1s'], stderr=-1)
+            self.addCleanup(process.end, control)
+            self.welcome_and_forget(server, control)
+        self.assertEqual(control.returncode, UNCONFIRMED)
+        self.assertNotEqual(control.stderr.read(), b'')
+
+    def welcome_and_forget(self, server, control):
+        """Be a sidecar that answers HELLO and nothing else."""
+        server.settimeout(wait.LIMIT)
+        connection, _ = server.accept()
+        with connection:
+            hello = msgpack.unpackb(connection.recv(4096)[4:])
+            self.assertEqual(hello[0], wire.HELLO)
+            connection.sendall(wire.pack(
+                wire.WELCOME, 1, 1, 'forgetful', '', 'default', 0, 1 << 20,
+                1 << 16, 500))
+            wait.until(lambda: control.poll() is not None, 'coherctl to end')
+
+    def test_a_sidecar_of_another_version_exits_with_3_and_says_so(self):
+        path = self.mesh.folder / 'newer'
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            server.listen()
+            server.settimeout(wait.LIMIT)
+            control = process.spawn(
+                [process.COHERCTL, '--socket', path, 'status', '--timeout',
+                 '500ms'], stderr=-1)
+            self.addCleanup(process.end, control)
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(wire.pack(
+                    wire.ERROR, wire.ERROR_VERSION, 'upgrade the library'))
+            wait.until(lambda: control.poll() is not None, 'coherctl to end')
+        self.assertEqual(control.returncode, UNREACHABLE)
+        self.assertRegex(control.stderr.read().decode(), 'version|upgrade')
+
+    def test_the_completion_for_bash_loads_and_completes(self):
+        script = process.ROOT / 'client/cli/coherctl.bash'
+        done = process.run(['bash', '-euc', f"""
+            source {script}
+            complete -p coherctl
+            for line in 'coherctl inv' 'coherctl invalidate --t'; do
+                COMP_WORDS=($line)
+                COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+                _coherctl
+                echo "${{COMPREPLY[@]}}"
+            done
+        """])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        _, command, options = done.stdout.splitlines()
+        self.assertEqual(command.split(), ['invalidate'])
+        self.assertEqual(set(options.split()), {'--tag', '--timeout'})
+
+    def test_the_completion_knows_every_command(self):
+        script = (process.ROOT / 'client/cli/coherctl.bash').read_text()
+        listed = process.run([process.COHERCTL, '--help']).stdout
+        for line in listed.splitlines():
+            words = line.split()
+            if line.startswith('  ') and words and words[0].isalpha() and \
+                    line[2] != ' ':
+                self.assertIn(words[0], script)

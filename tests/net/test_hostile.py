@@ -205,11 +205,15 @@ class Mesh(NetTest):
         done = process.run([process.TEST_BIN / 'garbage', 'control',
                             f'tcp://[{nodes[0].address}]:7421', '5000'])
         self.assertEqual(done.returncode, 0, done.stderr)
-        malformed = 'coherd_mesh_messages_malformed_total'
-        misshapen = 'coherd_mesh_messages_misshapen_total'
-        wait.until(lambda: nodes[0].metric(malformed) +
-                   nodes[0].metric(misshapen) == 5000, 'all to be counted')
-        self.assertGreater(nodes[0].metric(misshapen), 100)
+
+        def counted():
+            metrics = nodes[0].metrics()
+            return [metrics[f'coherd_mesh_messages_{kind}_total'] for kind in
+                    ('malformed', 'misshapen', 'foreign', 'unknown')]
+        wait.until(lambda: sum(counted()) == 5000,
+                   lambda: f'all to be counted; {counted()}')
+        self.assertGreater(counted()[0], 4000)
+        self.assertGreater(counted()[1], 100)
         self.assertEqual(len(nodes[0].log.find('message_malformed')), 1)
         for session in sessions:
             self.all_hear(sessions, *session.publish(KEY))

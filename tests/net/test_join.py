@@ -15,7 +15,8 @@ class Together(SharedTest):
         cls.nodes = mesh.start(NODES)
         cls.sessions = []
         for node in cls.nodes:
-            cls.sessions.append(mesh.probe(node, 'episodes', 'news'))
+            cls.sessions.append(mesh.probe(node, 'episodes', 'news',
+                                           polled=node.number % 2 == 0))
             cls.sessions.append(mesh.session(node, 'episodes', 'news'))
 
     def publish(self, number, *items):
@@ -38,7 +39,7 @@ class Together(SharedTest):
             node.wait_sees(*self.nodes)
             report = node.report()
             self.assertEqual(report['dns'], 'answer')
-            self.assertEqual(report['dns_count'], NODES)
+            self.assertEqual(report['dns_count'], NODES - 1)
             self.assertFalse(report['degraded'])
             for other in self.nodes:
                 if other is not node:
@@ -91,7 +92,7 @@ class Together(SharedTest):
 
     def test_a_session_hears_only_what_it_subscribed_to(self):
         exact = self.mesh.session(self.nodes[0], 'cats')
-        prefix = self.mesh.session(self.nodes[1], match=None)
+        prefix = self.mesh.session(self.nodes[1])
         prefix.subscribe('cat', match=wire.PREFIX_MATCH)
         publisher = self.mesh.session(self.nodes[2])
         for topic in ('dogs', 'catsup', 'cats', 'cat', 'ca'):

@@ -58,7 +58,8 @@ class Scale(NetTest):
         nodes = self.mesh.start(3)
         self.mesh.list(*nodes[:2])
         for node in nodes:
-            wait.until(lambda n=node: n.report()['dns_count'] == 2,
+            wait.until(lambda n=node: n.log.find('dns_answer', addresses=1)
+                       or n.says('dns_count') == 2,
                        f'{node} to notice')
         wait.always(lambda: all(node.sees(*nodes) for node in nodes),
                     'the unlisted node was dropped', DEAD_AFTER + DNS_INTERVAL)
@@ -80,7 +81,7 @@ class Scale(NetTest):
         self.mesh.list(first, second)
         first.wait_unknown(third)
         first.log.wait('peer_forgotten', mark)
-        wait.until(lambda: not first.report()['degraded'], 'whole again')
+        wait.until(lambda: first.says('degraded') is False, 'whole again')
         self.hear_each_other(first, second)
 
     def test_a_node_killed_and_started_again_on_its_address_replaces_itself(

@@ -214,7 +214,10 @@ static bool has_chance(sim_conn *conn, sim_fault fault)
 
 bool sim_lane_send(sim_conn *conn, sim_lane *lane, sim_blob *blob)
 {
-    if (lane->count >= conn->world->options.hwm) {
+    const sim_world *world = conn->world;
+    const bool calm = world->phase != SIM_PHASE_FAULTS;
+
+    if (lane->count >= (calm ? SIM_HWM_CALM : world->options.hwm)) {
         count_loss(conn);
         return false;
     }

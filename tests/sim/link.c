@@ -268,6 +268,23 @@ static uint32_t count_subscriptions(const sim_node *node, const sim_node *to)
     return count;
 }
 
+bool sim_link_hears(const sim_node *node, const sim_node *other)
+{
+    uint32_t up = 0;
+
+    for (uint32_t i = 0; i < SIM_PEERS_MAX; i++) {
+        const sim_conn *conn = node->events[i];
+        if (conn == NULL || !sim_node_answers(other, &conn->endpoint)) {
+            continue;
+        }
+        if (!conn->up || conn->half_open) {
+            return false;
+        }
+        up++;
+    }
+    return up == 1;
+}
+
 void sim_link_broadcast(sim_node *node, chd_bytes bytes, bool is_events)
 {
     sim_world *world = node->world;

@@ -103,6 +103,10 @@ void sim_link_block(sim_world *world, const sim_node *from, const sim_node *to,
 /* Lift every blockade. */
 void sim_link_heal(sim_world *world);
 
+/* Tell whether a node has one link, no more and no less, on which the events of
+ * another reach it. */
+bool sim_link_hears(const sim_node *node, const sim_node *other);
+
 /* Tell whether bytes can go from one node to another now. */
 bool sim_link_path(const sim_world *world, const sim_node *from,
                    const sim_node *to);

@@ -119,8 +119,6 @@ void sim_node_start(sim_node *node)
     node->id = chd_prng_next(&world->prng) | 1;
     node->subscriber_count = 0;
     node->listed_count = 0;
-    node->losses = 0;
-    node->greetings = 0;
     node->refused = 0;
     memset(node->met, 0, sizeof(node->met));
     set_clock(node);

@@ -78,7 +78,7 @@ sim_options sim_options_calm(void)
         .trace = true,
         .apps_per_node = 0,
         .delay_ns = CHD_MS,
-        .hwm = 1000,
+        .hwm = SIM_HWM_CALM,
         .stream_bytes = (size_t)208 * 1024,
         .ping_interval = 500 * CHD_MS,
         .dead_after = 10 * CHD_SECOND,
@@ -134,7 +134,7 @@ void sim_options_sample(sim_options *options)
     options->turn_delay_ns = between(&prng, 0, 300) * 1000;
     options->hwm = sim_has(options, SIM_HWM)
                        ? (uint32_t)between(&prng, 2, 40)
-                       : 1000;
+                       : SIM_HWM_CALM;
     options->stream_bytes = (size_t)between(&prng, 4, 208) * 1024;
     options->ping_interval = between(&prng, 1, 5) * 100 * CHD_MS;
     options->dead_after = options->ping_interval * between(&prng, 6, 20);

@@ -10,7 +10,8 @@
 #include "proto/base/clock.h"
 
 #define SIM_NODES_MAX 64
-#define SIM_SEEDS_DEFAULT 500
+#define SIM_SEEDS_DEFAULT 300
+#define SIM_HWM_CALM 1000
 
 /* X(CODE, name, what it does) */
 #define SIM_FAULTS(X)                                                          \

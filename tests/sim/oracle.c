@@ -218,6 +218,9 @@ static bool hears(const sim_node *node, const sim_node *other)
 {
     chd_member_report member;
 
+    if (!sim_link_hears(node, other)) {
+        return false; /* and it has not noticed */
+    }
     for (uint32_t i = 0; chd_core_report_member(
              node->core, sim_node_clock(node), &i, &member);
          i++) {

@@ -62,8 +62,11 @@ static void on_trace(sim_node *node, const chd_trace *trace)
 {
     const chd_level level = chd_trace_level(trace->code);
 
-    if (level <= CHD_LEVEL_WARN) {
-        node->warned_ns = node->world->now_ns;
+    if (trace->code == CHD_TRACE_GAP) {
+        const sim_ledger *ledger = &node->world->ledger;
+        const uint32_t origin = sim_ledger_find(ledger, trace->node);
+        node->dead_gaps +=
+            origin != UINT32_MAX && !ledger->origins[origin].alive;
     }
     if (node->world->transcript.on && level <= CHD_LEVEL_INFO) {
         print_trace(node, trace);

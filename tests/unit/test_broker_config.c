@@ -271,8 +271,9 @@ Test(broker_config, every_default_is_valid_and_described)
 
 Test(broker_config, flags_win_over_environment_over_file_over_detected)
 {
-    const char *const env[] = {"COHERD_NODE_NAME=env", "COHERD_NODE_REGION=env",
-                               "FLY_APP_NAME=fly", "FLY_REGION=ams", NULL};
+    const char *const env[] = {
+        "COHERD_NODE_NAME=env", "COHERD_NODE_REGION=env", "FLY_APP_NAME=fly",
+        "FLY_REGION=ams",       "FLY_PRIVATE_IP=fd00::7", NULL};
     const char *const flags[] = {"--node-name=flag", NULL};
     char origin[128];
     reading r = {0};
@@ -373,6 +374,32 @@ Test(broker_config, contradicting_settings_are_told)
 
     read_all(&r, flags, nothing);
     TOLD(&r, "member.dead_after = 1999ms", "ping.interval = 1s");
+    finish(&r);
+    r = (reading){0};
+    read_all(&r, fine, nothing);
+    cr_assert_eq(r.problems.count, 0);
+    finish(&r);
+}
+
+Test(broker_config, a_node_that_peers_could_not_reach_is_warned_of)
+{
+    const char *const loopback[] = {"--discovery-names=a.test",
+                                    "--mesh-address=::1", NULL};
+    const char *const family[] = {"--discovery-names=a.test",
+                                  "--mesh-address=10.0.0.1", NULL};
+    const char *const fine[] = {"--discovery-names=a.test",
+                                "--mesh-address=10.0.0.1",
+                                "--discovery-family=ipv4", NULL};
+    reading r = {0};
+
+    read_all(&r, loopback, nothing);
+    cr_assert_eq(r.problems.error_count, 0);
+    TOLD(&r, "mesh.address = ::1", "discovery.names = a.test");
+    finish(&r);
+    r = (reading){0};
+    read_all(&r, family, nothing);
+    cr_assert_eq(r.problems.error_count, 0);
+    TOLD(&r, "10.0.0.1", "discovery.family = ipv6");
     finish(&r);
     r = (reading){0};
     read_all(&r, fine, nothing);

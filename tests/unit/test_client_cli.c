@@ -1,11 +1,16 @@
 /* How coherctl reads durations and writes text, JSON and tables; and the
  * program itself, if it has been built. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <sys/wait.h>
 
+/* The parts of a program, not of a library.
+ * NOLINTBEGIN(bugprone-suspicious-include) */
 #include "client/cli/json.c"
 #include "client/cli/table.c"
 #include "client/cli/text.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 #include "tests/unit/test_client_sidecar.h"
 
 void cli_complain(const char *format, ...)
@@ -187,11 +192,23 @@ static int shell(const char *line)
     setenv("C", program, 1);
     setenv("COHERD_LOCAL_SOCKET", sidecar.path, 1);
     snprintf(command, sizeof(command), "exec 2>&1; %s", line);
-    FILE *pipe = popen(command, "r");
-    cr_assert_not_null(pipe);
-    const size_t len = fread(written, 1, sizeof(written) - 1, pipe);
+    char *const arguments[] = {"sh", "-c", command, NULL};
+    int ends[2];
+    int status;
+    pid_t child;
+    posix_spawn_file_actions_t actions;
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    cr_assert_eq(
+        posix_spawn(&child, "/bin/sh", &actions, NULL, arguments, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    FILE *output = fdopen(ends[0], "r");
+    const size_t len = fread(written, 1, sizeof(written) - 1, output);
     written[len] = '\0';
-    const int status = pclose(pipe);
+    fclose(output);
+    cr_assert_eq(waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 

@@ -174,7 +174,7 @@ Test(client_fork, a_child_that_never_calls_disturbs_nobody)
 static void *keep_busy(void *arg)
 {
     const coherd_target key = coherd_key("1");
-    char topic[16];
+    char topic[32];
 
     /* Ends when the client is closed. */
     for (unsigned i = 0;; i++) {
@@ -200,8 +200,24 @@ static int only_publish(coherd_client *client)
     return coherd_close(&client) == COHERD_OK ? 0 : 3;
 }
 
+/* The allocator of AddressSanitizer, unlike that of the C library, does not
+ * survive a fork while another thread holds its locks. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FORKS_ANYTIME 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FORKS_ANYTIME 0
+#endif
+#endif
+#ifndef FORKS_ANYTIME
+#define FORKS_ANYTIME 1
+#endif
+
 Test(client_fork, a_fork_in_the_middle_of_anything_leaves_a_usable_child)
 {
+    if (!FORKS_ANYTIME) {
+        cr_skip("not with this allocator");
+    }
     fake_start(&sidecar);
     coherd_client *client = open_client(COHERD_THREADED);
     coherd_client *busy[2] = {client, client};

@@ -71,7 +71,7 @@ Test(client_publish, an_update_brings_its_value_and_a_message_has_no_target)
 
 Test(client_publish, what_was_published_while_detached_arrives_in_order)
 {
-    char text[16];
+    char text[32];
     coherd_client *client = open_client(COHERD_THREADED);
 
     for (int i = 0; i < 1000; i++) {
@@ -91,7 +91,7 @@ Test(client_publish, what_was_published_while_detached_arrives_in_order)
 
 Test(client_publish, what_had_no_receipt_is_sent_again_to_the_next_sidecar)
 {
-    char text[16];
+    char text[32];
 
     FAKE_SET(&sidecar, sidecar.no_receipts = true);
     fake_start(&sidecar);

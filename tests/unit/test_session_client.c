@@ -315,7 +315,7 @@ Test(session_client, exact_and_prefix_are_different_subscriptions)
 
 Test(session_client, the_list_of_subscriptions_is_bounded)
 {
-    char topic[16];
+    char topic[32];
     chd_client *client = make();
 
     for (int round = 0; round < 50; round++) {

@@ -180,7 +180,7 @@ Test(session_client_window, no_more_is_under_way_than_the_sidecar_takes)
 Test(session_client_window, messages_never_mix_however_little_the_socket_takes)
 {
     chd_local local;
-    char topic[16];
+    char topic[32];
     chd_client *client = make();
     uint64_t publishes = 0;
     uint64_t pings = 0;

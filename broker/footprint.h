@@ -1,0 +1,16 @@
+/* footprint.h - give memory back that only the start needed. */
+#ifndef CHD_BROKER_FOOTPRINT_H
+#define CHD_BROKER_FOOTPRINT_H
+
+/* Use one heap for all threads.  libzmq's I/O thread would get one of its own,
+ * though it mostly frees what the loop allocated and the other way round.
+ * Must come before the first thread is started. */
+void chd_footprint_one_heap(void);
+
+/* Drop the pages of programs and libraries that are only read.  Loading them
+ * touches far more than running does: symbol tables, initialisers, libraries
+ * of libraries.  What is used is mapped again at its next use, from the page
+ * cache.  Nothing is lost: these pages are never written. */
+void chd_footprint_trim(void);
+
+#endif
