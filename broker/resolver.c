@@ -8,8 +8,14 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "broker/config.h"
+
 /* One per name, two with both families, and the targets of SRV records. */
 #define QUESTIONS_MAX 256
+
+/* More name servers than this are not asked. */
+#define SERVERS_MAX 16
+#define DNS_PORT 53
 
 /* c-ares opens at most one socket of each kind per server. */
 #define SOCKETS_MAX 32
@@ -88,6 +94,43 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable,
     }
 }
 
+/* Fill in one server of a list. */
+static void set_server(struct ares_addr_port_node *node,
+                       const chd_endpoint *server)
+{
+    node->udp_port = server->port;
+    node->tcp_port = server->port;
+    if (chd_address_is_ipv4(server->address)) {
+        node->family = AF_INET;
+        memcpy(&node->addr.addr4, server->address + 12, 4);
+    } else {
+        node->family = AF_INET6;
+        memcpy(&node->addr.addr6, server->address, CHD_ADDRESS_BYTES);
+    }
+}
+
+/* Use the servers of the list, if there are any.  c-ares reads such lists too,
+ * but this release of it not the form [address] without a port. */
+static bool set_servers(ares_channel channel, const char *list)
+{
+    struct ares_addr_port_node nodes[SERVERS_MAX];
+    size_t count = 0;
+    char item[CHD_ADDRESS_TEXT_MAX];
+    chd_endpoint server;
+
+    while (count < SERVERS_MAX && chd_list_next(&list, item, sizeof(item))) {
+        if (chd_endpoint_parse(item, DNS_PORT, &server)) {
+            nodes[count] = (struct ares_addr_port_node){.next = NULL};
+            set_server(&nodes[count], &server);
+            if (count > 0) {
+                nodes[count - 1].next = &nodes[count];
+            }
+            count++;
+        }
+    }
+    return count == 0 || ares_set_servers_ports(channel, nodes) == ARES_SUCCESS;
+}
+
 void chd_resolver_new(const chd_resolver_options *options, chd_poll *poll,
                       chd_resolver **resolver)
 {
@@ -113,9 +156,7 @@ void chd_resolver_new(const chd_resolver_options *options, chd_poll *poll,
                           ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
                               ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB) ==
         ARES_SUCCESS;
-    if (made->usable && options->servers[0] != '\0' &&
-        ares_set_servers_ports_csv(made->channel, options->servers) !=
-            ARES_SUCCESS) {
+    if (made->usable && !set_servers(made->channel, options->servers)) {
         ares_destroy(made->channel);
         made->usable = false;
     }

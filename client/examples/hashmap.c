@@ -1,123 +1,79 @@
-/* hashmap.c - a cache of one's own, kept coherent: hashmap [TOPIC]
- *
- *   cc hashmap.c $(pkg-config --cflags --libs coherd) -o hashmap
- *
- * Commands on standard input: get KEY, put KEY, list, quit.  It answers with
- * "hit KEY VALUE" or "miss KEY VALUE (loaded)", and tells what it had to drop:
- * "dropped KEY", "reset TOPIC".  put stands for a write to the database: it
- * invalidates the key for everybody, and prints "put KEY".
- */
+/* hashmap.c - one's own cache, kept coherent. Commands: get KEY, put KEY */
 #include <coherd.h>
 #include <pthread.h>
 #include <stdio.h>
 
 #define SLOTS 1024 /* each holds the newest entry that falls into it */
-static struct {
-    char key[64], value[96];
+static struct entry {
+    char key[64], value[64];
 } cache[SLOTS];
-static unsigned drops; /* how often something was to be dropped */
+static unsigned drops, loads;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static size_t slot_of(const char *key)
+static struct entry *slot_of(const char *key, size_t len)
 {
     size_t hash = 5381;
-    while (*key != '\0') {
-        hash = hash * 33 + (unsigned char)*key++;
+    for (size_t i = 0; i < len; i++) {
+        hash = hash * 33 + (unsigned char)key[i];
     }
-    return hash % SLOTS;
+    return &cache[hash % SLOTS];
 }
 
-static void on_event(coherd_client *client, const coherd_event *event,
-                     void *topic)
+static void on_event(coherd_client *client, const coherd_event *event, void *a)
 {
     const coherd_target target = event->target;
-    const bool all = target.kind != COHERD_TARGET_KEY; /* or prefix, or tag */
-
-    (void)client, (void)topic;
+    const bool one = target.kind == COHERD_TARGET_KEY; /* else drop all */
+    struct entry *first = one ? slot_of(target.data, target.len) : cache;
     pthread_mutex_lock(&mutex);
+    memset(first, 0, one ? sizeof(*first) : sizeof(cache));
     drops++;
-    for (size_t i = 0; i < SLOTS; i++) {
-        const size_t len = strlen(cache[i].key);
-        if (len > 0 && (all || (len == target.len &&
-                                !memcmp(cache[i].key, target.data, len)))) {
-            printf("dropped %s\n", cache[i].key);
-            cache[i].key[0] = '\0';
-        }
-    }
     pthread_mutex_unlock(&mutex);
+    dprintf(1, "dropped %.*s\n", (int)target.len, (const char *)target.data);
+    (void)client, (void)a;
 }
 
-static void on_reset(coherd_client *client, const coherd_reset *reset,
-                     void *topic)
+static void on_reset(coherd_client *client, const coherd_reset *reset, void *a)
 {
-    (void)client;
-    pthread_mutex_lock(&mutex);
-    drops++;
-    memset(cache, 0, sizeof(cache));
-    pthread_mutex_unlock(&mutex);
-    printf("reset %s\n", reset->topic ? reset->topic : (const char *)topic);
+    dprintf(1, "reset %s\n", reset->topic != NULL ? reset->topic : "*");
+    on_event(client,
+             &(coherd_event){.target = {.data = "everything", .len = 10}}, a);
 }
 
 static void get(const char *key)
 {
-    static unsigned loads;
-    const size_t slot = slot_of(key);
-    char value[96];
-
+    struct entry *slot = slot_of(key, strlen(key));
     pthread_mutex_lock(&mutex);
     const unsigned drops_before = drops;
-    const bool hit = strcmp(cache[slot].key, key) == 0;
-    memcpy(value, cache[slot].value, sizeof(value));
+    struct entry found = *slot;
     pthread_mutex_unlock(&mutex);
+    const bool hit = strcmp(found.key, key) == 0;
     if (!hit) {
-        snprintf(value, sizeof(value), "%s-%u", key, ++loads); /* the load */
+        snprintf(found.key, sizeof(found.key), "%s", key);
+        snprintf(found.value, sizeof(found.value), "load-%u", ++loads);
         pthread_mutex_lock(&mutex);
-        if (drops == drops_before) { /* else the value may be stale already */
-            snprintf(cache[slot].key, sizeof(cache[slot].key), "%s", key);
-            memcpy(cache[slot].value, value, sizeof(value));
+        if (drops == drops_before) { /* else it may be stale already */
+            *slot = found;
         }
         pthread_mutex_unlock(&mutex);
     }
-    printf(hit ? "hit %s %s\n" : "miss %s %s (loaded)\n", key, value);
-}
-
-static void list(void)
-{
-    pthread_mutex_lock(&mutex);
-    for (size_t i = 0; i < SLOTS; i++) {
-        if (cache[i].key[0] != '\0') {
-            printf("entry %s %s\n", cache[i].key, cache[i].value);
-        }
-    }
-    pthread_mutex_unlock(&mutex);
+    dprintf(1, hit ? "hit %s %s\n" : "miss %s %s (loaded)\n", key, found.value);
 }
 
 int main(int argc, char **argv)
 {
-    char *topic = argc > 1 ? argv[1] : (char[]){"lines"};
-    const coherd_options options = {
-        .on_event = on_event, .on_reset = on_reset, .arg = topic};
-    coherd_client *client = NULL;
-    char line[64 + 4];
-
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    coherd_err err = coherd_open(&options, &client);
-    if (err == COHERD_OK) {
-        err = coherd_subscribe(client, topic);
-    }
-    while (err == COHERD_OK && fgets(line, sizeof(line), stdin) != NULL &&
-           strcmp(line, "quit\n") != 0) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "get ", 4) == 0) {
-            get(line + 4);
-        } else if (strncmp(line, "put ", 4) == 0) {
-            const coherd_target target = coherd_key(line + 4);
+    const char *topic = argc > 1 ? argv[1] : "lines";
+    coherd_client *client;
+    char command[4], key[60];
+    coherd_err err = coherd_open(
+        &(coherd_options){.on_event = on_event, .on_reset = on_reset}, &client);
+    err = err != COHERD_OK ? err : coherd_subscribe(client, topic);
+    while (err == COHERD_OK && scanf("%3s %59s", command, key) == 2) {
+        const coherd_target target = coherd_key(key);
+        if (strcmp(command, "get") == 0) {
+            get(key);
+        } else {
             err = coherd_invalidate(client, topic, &target, 1, NULL, NULL);
-            printf("%s\n", line);
-        } else if (strcmp(line, "list") == 0) {
-            list();
         }
     }
-    fputs(err == COHERD_OK ? "" : coherd_strerror(err), stderr);
     return coherd_close(&client) != COHERD_OK || err != COHERD_OK;
 }

@@ -85,6 +85,19 @@ static void believe(chd_core *core, const chd_position *position)
     }
 }
 
+/* The sender is ahead of us with an origin that is none of our members. */
+static void catch_up(chd_core *core, const chd_position *position,
+                     bool met_before, chd_out *out)
+{
+    if (met_before) {
+        chd_core_lost(core, position->origin, position->seq, out);
+    } else {
+        chd_vector_advance(core->vector, position->origin, position->seq);
+        chd_core_reset_all(core, CHD_RESET_JOINED);
+    }
+    core->hearsay_due_ns = chd_after(core->now.mono_ns, HEARSAY_INTERVAL);
+}
+
 void chd_core_hearsay(chd_core *core, const chd_mesh_hello *hello,
                       chd_out *out)
 {
@@ -100,9 +113,7 @@ void chd_core_hearsay(chd_core *core, const chd_mesh_hello *hello,
         } else if (due && position.seq > origin->received &&
                    position.origin != core->config.node &&
                    chd_peers_node(&core->peers, position.origin) == NULL) {
-            chd_core_lost(core, position.origin, position.seq, out);
-            core->hearsay_due_ns =
-                chd_after(core->now.mono_ns, HEARSAY_INTERVAL);
+            catch_up(core, &position, origin->seen_ns > 0, out);
         }
     }
 }

@@ -60,7 +60,7 @@ struct sim_app {
     uint64_t resets[SIM_REASONS]; /* on this connection, by reason  */
     uint64_t asked;  /* subscriptions made for this connection      */
     uint64_t stalls; /* times that it did not read for a while      */
-    uint64_t reset_count;
+    uint64_t reset_counts[SIM_REASONS]; /* in all its life */
     uint64_t late_resets; /* other than for subscribing, when steady */
     uint64_t delivered;
 };

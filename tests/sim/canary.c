@@ -14,7 +14,7 @@ bool sim_canary_loses(sim_conn *conn)
 
     switch (canary_of(world)) {
     case SIM_CANARY_STORM:
-        return sim_one_in(world, 20);
+        return world->phase == SIM_PHASE_FAULTS && sim_one_in(world, 3);
     case SIM_CANARY_LEAK:
         if (world->phase == SIM_PHASE_STEADY && sim_one_in(world, 10)) {
             conn->owner->losses++;

@@ -140,7 +140,7 @@ void sim_oracle_reset(sim_app *app, const chd_local_reset *reset)
     const uint64_t reason = reset->reason < SIM_REASONS ? reset->reason : 0;
 
     app->resets[reason]++;
-    app->reset_count++;
+    app->reset_counts[reason]++;
     check_reason(app, reason);
     for (uint32_t i = 0; i < app->owed_count; i++) {
         const sim_origin *origin = &app->world->ledger.origins[i];

@@ -284,8 +284,8 @@ void sim_faults_heal(sim_world *world)
     for (uint32_t i = 0; i < world->node_count; i++) {
         sim_node *node = world->nodes[i];
         if (node->running && is_leaving(node)) {
-            sim_agenda_add(&world->agenda, world->now_ns + 6 * CHD_SECOND,
-                           revive, node, 0);
+            world->revive_ns = world->now_ns + 6 * CHD_SECOND;
+            sim_agenda_add(&world->agenda, world->revive_ns, revive, node, 0);
         }
         if (node->running && node->frozen) {
             sim_node_freeze(node, world->now_ns);

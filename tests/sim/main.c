@@ -33,7 +33,7 @@ typedef struct totals {
     uint64_t virtual_ns;
     uint64_t actions;
     uint64_t delivered;
-    uint64_t resets;
+    uint64_t resets[8];
 } totals;
 
 static int usage(void)
@@ -216,7 +216,9 @@ static void run_seed(const command *what, uint64_t seed, totals *total)
     total->virtual_ns += result.virtual_ns;
     total->actions += result.actions;
     total->delivered += result.delivered;
-    total->resets += result.resets;
+    for (size_t i = 0; i < CHD_COUNT(total->resets); i++) {
+        total->resets[i] += result.resets[i];
+    }
     if (result.passed) {
         total->passed++;
     } else {
@@ -243,11 +245,15 @@ static void run_seeds(const command *what, totals *total)
         }
     }
     const double took = seconds_now() - begin;
-    printf("%" PRIu64 " seeds, %.1f virtual hours, %" PRIu64
-           " actions, %" PRIu64 " events and %" PRIu64
-           " RESETs delivered; %.1f seeds per second\n",
-           total->seeds, (double)total->virtual_ns / 3600e9, total->actions,
-           total->delivered, total->resets, (double)total->seeds / took);
+    printf("%" PRIu64 " seeds, %.1f virtual hours, %.1f seeds per second\n",
+           total->seeds, (double)total->virtual_ns / 3600e9,
+           (double)total->seeds / took);
+    printf("%" PRIu64 " actions, %" PRIu64 " events delivered; RESETs: %" PRIu64
+           " subscribed, %" PRIu64 " lost, %" PRIu64 " joined, %" PRIu64
+           " slow\n",
+           total->actions, total->delivered,
+           total->resets[CHD_RESET_SUBSCRIBED], total->resets[CHD_RESET_LOST],
+           total->resets[CHD_RESET_JOINED], total->resets[CHD_RESET_SLOW]);
 }
 
 /* Run seeds until the oracle that is meant for it notices. */

@@ -40,6 +40,9 @@ uint32_t sim_canary_faults(sim_canary canary)
     if (canary == SIM_CANARY_FLOOD) {
         return 1u << SIM_BURST | 1u << SIM_STALL;
     }
+    if (canary == SIM_CANARY_SILENCE) {
+        return 1u << SIM_KILL;
+    }
     return canary == SIM_CANARY_ORPHAN ? 1u << SIM_CUT : 0;
 }
 

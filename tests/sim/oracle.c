@@ -12,8 +12,9 @@
  * the peers, beacon, polls, dials. */
 #define IDLE_TURNS_MAX 200
 
-/* What the daemon's shell would hold for a session at most. */
-#define SENT_BYTES_MAX ((size_t)4 * 1024 * 1024)
+/* What waits for a session at most: its window, and what was begun before it
+ * was full. */
+#define SENT_BYTES_MAX ((size_t)CHD_SESSION_WINDOW_BYTES + CHD_FRAME_BYTES_MAX)
 
 void sim_oracle_published(sim_app *app, const chd_event *event)
 {

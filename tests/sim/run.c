@@ -96,7 +96,8 @@ static bool wait_until_settled(sim_world *world)
         if (!sim_world_run(world, world->now_ns + CHD_SECOND / 2)) {
             return false;
         }
-        if (sim_oracle_is_settled(world, why, sizeof(why))) {
+        if (world->now_ns > world->revive_ns &&
+            sim_oracle_is_settled(world, why, sizeof(why))) {
             return true;
         }
     }
@@ -150,7 +151,9 @@ sim_result sim_run(const sim_options *options, uint32_t chance)
     result.virtual_ns = world->now_ns;
     for (uint32_t i = 0; i < world->app_count; i++) {
         result.delivered += world->apps[i]->delivered;
-        result.resets += world->apps[i]->reset_count;
+        for (uint32_t reason = 0; reason < SIM_REASONS; reason++) {
+            result.resets[reason] += world->apps[i]->reset_counts[reason];
+        }
     }
     if (options->trace) {
         sim_transcript_print(&world->transcript,

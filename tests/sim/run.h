@@ -12,7 +12,7 @@ typedef struct sim_result {
     uint64_t actions;
     uint64_t virtual_ns;
     uint64_t delivered; /* events, to applications */
-    uint64_t resets;
+    uint64_t resets[8]; /* by reason */
 } sim_result;
 
 /* Run.  chance stands for what must not matter: how many runs there were.  A

@@ -116,11 +116,16 @@ static void work(void *who, uint64_t token)
     }
     uint64_t count = 1;
     if (world->phase == SIM_PHASE_FAULTS && sim_has(options, SIM_BURST) &&
-        sim_one_in(world, 20)) {
+        sim_one_in(world, 10)) {
         count = sim_between(world, 10, 200);
     }
+    sim_item item = any_item(app);
     while (count-- > 0) {
-        sim_app_write(app, any_item(app));
+        sim_app_write(app, item);
+        /* A burst of messages may be more than a log holds. */
+        if (item.kind != CHD_KIND_MESSAGE) {
+            item = any_item(app);
+        }
     }
     if (world->phase == SIM_PHASE_FAULTS && sim_one_in(world, 20)) {
         change_filters(app);

@@ -45,6 +45,7 @@ struct sim_world {
     chd_prng prng;
     uint64_t now_ns;
     sim_phase phase;
+    uint64_t revive_ns; /* when the last node comes back */
     sim_agenda agenda;
     sim_transcript transcript;
     sim_model model;

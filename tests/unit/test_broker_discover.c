@@ -476,6 +476,22 @@ Test(broker_discover, an_answer_and_the_static_peers_are_listed_together)
     finish(&w);
 }
 
+Test(broker_discover, servers_may_be_given_with_and_without_ports)
+{
+    char servers[64];
+    world w;
+
+    prepare(&w);
+    AAAA(&w, "fd00::2");
+    (void)snprintf(servers, sizeof(servers), "%s, [::1], 127.0.0.1",
+                   w.server_text);
+    set(&w, CHD_SET_DISCOVERY_SERVERS, servers);
+    set(&w, CHD_SET_DISCOVERY_NAMES, "app.test");
+    poll_once(&w);
+    cr_assert_eq(w.outcome, CHD_DNS_ANSWER);
+    finish(&w);
+}
+
 Test(broker_discover, a_bad_or_empty_answer_keeps_the_last_good_one)
 {
     const struct {
