@@ -41,10 +41,12 @@ obj := $(priv)/obj
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
     -Wmissing-prototypes -Wformat=2 -Wundef -Wvla $(WERROR)
 mode_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-mode_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
-    -fno-sanitize-recover=all
-mode_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
-mode_fuzz := $(mode_asan) -fsanitize=fuzzer-no-link
+# Warnings that follow the flow of values misfire on instrumented code.
+sanitised := -O1 -g -fno-omit-frame-pointer -Wno-format-truncation \
+    -Wno-maybe-uninitialized -fno-sanitize-recover=all
+mode_asan := $(sanitised) -fsanitize=address,undefined
+mode_tsan := $(sanitised) -fsanitize=thread
+mode_fuzz := $(filter-out -Wno-%,$(mode_asan)) -fsanitize=fuzzer-no-link
 # The next release, which still speaks ours, and one that no longer does.
 mode_next := $(mode_release) -DCHD_PROTOCOL_MIN=1 -DCHD_PROTOCOL_MAX=2
 mode_far := $(mode_release) -DCHD_PROTOCOL_MIN=2 -DCHD_PROTOCOL_MAX=2
@@ -77,9 +79,9 @@ broker_src := $(call find_c,broker broker/*)
 cli_src := $(call find_c,client/cli)
 client_src := $(filter-out client/cli/% client/examples/%,\
     $(call find_c,client client/*))
-sim_src := $(call find_c,tests/sim tests/sim/*)
+sim_src := $(call find_c,tests/sim tests/scenario)
 support_src := $(call find_c,tests/support)
-unit_src := $(call find_c,tests/unit tests/scenario)
+unit_src := $(call find_c,tests/unit)
 net_src := $(call find_c,tests/net)
 other_src := $(call find_c,tests/stress tests/bench tests/fuzz)
 example_src := $(call find_c,client/examples client/examples/*)
@@ -100,7 +102,7 @@ examples := $(addprefix $(top)/examples/,$(sort $(basename $(foreach e,\
 sim := $(if $(wildcard tests/sim/main.c),$(priv)/bin/chd-sim)
 tests_of = $(patsubst tests/$1/%.c,$(priv)/$(or $2,$1)/%,\
     $(filter tests/$1/%,$(unit_src) $(net_src) $(other_src)))
-units := $(call tests_of,unit) $(call tests_of,scenario)
+units := $(call tests_of,unit)
 chosen := $(foreach u,$(units),$(if $(findstring $(or $(T),/),$u),$u))
 helpers := $(call tests_of,net,bin)
 releases := $(if $(wildcard broker/main.c),\
@@ -156,9 +158,6 @@ $(priv)/unit/test_broker_%: $(obj)/tests/unit/test_broker_%.o \
 $(priv)/unit/test_client_%: $(obj)/tests/unit/test_client_%.o \
         $(call objs,$(client_src)) $(test_libs)
 	$(call link_test)
-$(priv)/scenario/%: $(obj)/tests/scenario/%.o $(call objs_but_main,$(sim_src)) \
-        $(test_libs)
-	$(call link_test)
 $(priv)/unit/%: $(obj)/tests/unit/%.o $(test_libs)
 	$(call link_test)
 $(priv)/bin/chd-sim: $(call objs,$(sim_src)) $(test_libs)
@@ -189,9 +188,9 @@ test: deps  ## install what is missing, build, run every test
 	$(again) check
 check: all $(units) $(sim) $(helpers) $(releases)
 	$(run) unit tidy sim net
-unit: $$(chosen)  ## unit and scenario tests (T=part-of-a-name)
+unit: $$(chosen)  ## unit tests (T=part-of-a-name)
 	$(run) unit
-sim: $(sim)  ## the simulator (SIM_ARGS=)
+sim: $(sim)  ## stories, canaries and seeds in the simulator (SIM_ARGS=)
 	$(run) sim
 net: all $(helpers) $(releases)  ## real sidecars in network namespaces (NET_ARGS=)
 	$(run) net

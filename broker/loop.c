@@ -134,19 +134,33 @@ static void begin_draining(loop_state *loop)
     step(loop, &drain);
 }
 
+static uint64_t node_state(const loop_state *loop)
+{
+    chd_node_report report;
+
+    chd_core_report_node(loop->core, loop->now, &report);
+    return report.state;
+}
+
 static void reload(loop_state *loop)
 {
     char text[64];
+    /* READY=1 is due after a reload, but not from a node that is not. */
+    const bool ready = node_state(loop) == CHD_NODE_READY;
 
-    /* systemd's notify-reload wants to know when, on its own clock. */
-    (void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
-                   (unsigned long long)(loop->now.mono_ns / 1000));
-    chd_notify_send(&loop->notify, text);
+    if (ready) {
+        /* systemd's notify-reload wants to know when, on its own clock. */
+        (void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+                       (unsigned long long)(loop->now.mono_ns / 1000));
+        chd_notify_send(&loop->notify, text);
+    }
     if (chd_reload(loop->options, loop->config, &loop->logger)) {
         chd_setup_logger(loop->config, &loop->logger);
         chd_discover_configure(loop->discover, loop->config);
     }
-    chd_notify_send(&loop->notify, "READY=1");
+    if (ready) {
+        chd_notify_send(&loop->notify, "READY=1");
+    }
 }
 
 static const char *signal_name(int signal)

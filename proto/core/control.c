@@ -128,32 +128,57 @@ static void say_hello(chd_core *core, const chd_peer *peer, chd_out *out)
     chd_core_send(core, peer, &pack, out);
 }
 
-/* The peer at the address that a HELLO claims for its sender, or NULL.
- *
- * Where another node answers the claim has to be proved: most likely that one
- * was restarted, and then our own link to the address tells within a round
- * trip; but two nodes with the same address in their configuration must not
- * push each other out for ever. */
+static void tell_conflict(chd_core *core, const control *message,
+                          const chd_endpoint *endpoint, bool listed,
+                          chd_out *out)
+{
+    const uint64_t sender = message->header.sender;
+    const chd_trace trace = {
+        .code = CHD_TRACE_PEER_CONFLICT,
+        .node = sender,
+        .endpoint = *endpoint,
+        .a = chd_peers_node(&core->peers, sender) != NULL,
+        .b = listed,
+    };
+
+    if (is_due(core, &core->conflict_told_ns)) {
+        chd_out_trace(out, &trace);
+    }
+}
+
+/* Somebody says that he is at the address where another node answers.  Most
+ * likely that one was restarted; then our own link to the address shows it
+ * within a round trip.  Else two nodes are configured with one address, and
+ * must not push each other out for ever. */
+static void examine_claim(chd_core *core, const control *message,
+                          const chd_peer *peer, chd_out *out)
+{
+    if (peer->dialled) {
+        say_hello(core, peer, out);
+    }
+    if (core->claimant != message->header.sender) {
+        core->claimant = message->header.sender;
+        core->claimed_ns = core->now.mono_ns;
+    } else if (chd_elapsed(core->now.mono_ns, core->claimed_ns,
+                           core->config.join_timeout)) {
+        tell_conflict(core, message, &peer->endpoint, peer->listed, out);
+    }
+}
+
+/* The peer at the address that a HELLO claims for its sender, or NULL. */
 static chd_peer *find_claimed(chd_core *core, control *message,
                               const chd_endpoint *endpoint, chd_out *out)
 {
     if (chd_endpoint_equal(endpoint, &core->config.endpoint)) {
         message->refused = true;
-        if (is_due(core, &core->claimed_told_ns)) {
-            const chd_trace trace = {.code = CHD_TRACE_PEER_CLAIMS,
-                                     .node = message->header.sender,
-                                     .endpoint = *endpoint};
-            chd_out_trace(out, &trace);
-        }
+        tell_conflict(core, message, endpoint, false, out);
         return NULL;
     }
     chd_peer *peer = chd_peers_at(&core->peers, endpoint);
     if (peer != NULL && peer->node != 0 &&
         peer->node != message->header.sender &&
         chd_core_member_answers(peer)) {
-        if (peer->dialled) {
-            say_hello(core, peer, out);
-        }
+        examine_claim(core, message, peer, out);
         return NULL;
     }
     if (peer == NULL) {

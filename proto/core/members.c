@@ -302,6 +302,9 @@ static void mend_events_link(chd_core *core, chd_peer *peer, chd_bytes *hello,
     core->stats.redials++;
     peer->state = CHD_MEMBER_JOINING;
     dial(core, peer, hello, out);
+    if (!chd_core_member_answers(peer)) {
+        try_aliases(core);
+    }
 }
 
 /* Some things only HELLO can bring to light: a member that has forgotten us,

@@ -79,7 +79,9 @@ struct chd_core {
     uint64_t foreign_count;
     uint64_t refused_told_ns; /* of nodes that are not in the table       */
     uint64_t full_told_ns;
-    uint64_t claimed_told_ns;
+    uint64_t conflict_told_ns;
+    uint64_t claimant; /* who claimed an address where another answers    */
+    uint64_t claimed_ns;
     uint64_t hearsay_due_ns; /* when to compare positions again            */
 };
 

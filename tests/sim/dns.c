@@ -74,7 +74,7 @@ chd_input sim_dns_answer(sim_node *node)
     const uint64_t how = fails ? sim_below(world, 3) : 3;
     chd_input input = {.kind = CHD_IN_LISTED};
 
-    if (how == 0) {
+    if (how == 0 || world->dns.unknown) {
         input.u.listed.outcome = CHD_DNS_UNKNOWN;
     } else if (how == 1) {
         input.u.listed.outcome = CHD_DNS_EMPTY;

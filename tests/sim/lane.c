@@ -180,7 +180,8 @@ static void send_one(sim_conn *conn, sim_lane *lane, sim_blob *blob,
 
     if (conn->up && conn->half_open) {
         /* A host that is there again answers with a reset. */
-        const bool reset = conn->target->running;
+        const bool reset = sim_link_node_at(world, &conn->endpoint) != NULL;
+        conn->overdue = conn->overdue && !reset;
         expect_answer(conn, reset ? 2 * world->options.delay_ns : MAXRT);
         count_loss(conn);
         return;

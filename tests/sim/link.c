@@ -31,10 +31,12 @@ bool sim_link_path(const sim_world *world, const sim_node *from,
 
 /* --- connecting ----------------------------------------------------------- */
 
-static sim_node *node_at(sim_world *world, const chd_endpoint *endpoint)
+sim_node *sim_link_node_at(const sim_world *world,
+                           const chd_endpoint *endpoint)
 {
     for (uint32_t i = 0; i < world->node_count; i++) {
-        if (sim_node_answers(world->nodes[i], endpoint)) {
+        if (world->nodes[i]->running &&
+            sim_node_answers(world->nodes[i], endpoint)) {
             return world->nodes[i];
         }
     }
@@ -43,9 +45,9 @@ static sim_node *node_at(sim_world *world, const chd_endpoint *endpoint)
 
 static sim_node *reachable(const sim_conn *conn)
 {
-    sim_node *target = node_at(conn->world, &conn->endpoint);
+    sim_node *target = sim_link_node_at(conn->world, &conn->endpoint);
 
-    if (target == NULL || !target->running || target->frozen ||
+    if (target == NULL || target->frozen ||
         conn->owner->frozen || sim_canary_blocks(conn) ||
         !sim_link_path(conn->world, conn->owner, target) ||
         !sim_link_path(conn->world, target, conn->owner)) {

@@ -107,6 +107,10 @@ void sim_link_heal(sim_world *world);
  * another reach it. */
 bool sim_link_hears(const sim_node *node, const sim_node *other);
 
+/* Return who runs at an address, or NULL. */
+sim_node *sim_link_node_at(const sim_world *world,
+                           const chd_endpoint *endpoint);
+
 /* Tell whether bytes can go from one node to another now. */
 bool sim_link_path(const sim_world *world, const sim_node *from,
                    const sim_node *to);

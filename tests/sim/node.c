@@ -46,7 +46,8 @@ static chd_core_config config_of(sim_node *node)
     config.cluster = chd_bytes_str(cluster);
     config.name = chd_bytes_str(node->name);
     config.release = chd_bytes_str("0.1.0");
-    config.endpoint = node->endpoint;
+    config.endpoint =
+        setup->announce.port == 0 ? node->endpoint : setup->announce;
     if (setup->version != 0) {
         config.version_min = config.version_max = setup->version;
     }

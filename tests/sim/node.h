@@ -16,6 +16,7 @@ typedef struct sim_node_setup {
     const char *cluster;     /* "test" when NULL          */
     uint64_t version;        /* 0: this release's         */
     uint32_t peer_count_max; /* 0: SIM_PEERS_MAX          */
+    chd_endpoint announce;   /* port 0: its address       */
 } sim_node_setup;
 
 struct sim_node {

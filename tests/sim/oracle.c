@@ -226,7 +226,11 @@ static bool hears(const sim_node *node, const sim_node *other)
              node->core, sim_node_clock(node), &i, &member);
          i++) {
         if (member.node == other->id) {
-            return member.state == CHD_MEMBER_LIVE && member.hears_us;
+            const sim_ledger *ledger = &node->world->ledger;
+            const uint32_t head =
+                ledger->origins[sim_ledger_find(ledger, other->id)].count;
+            return member.state == CHD_MEMBER_LIVE && member.hears_us &&
+                   member.received == head;
         }
     }
     return false;

@@ -69,6 +69,14 @@ void story_message(sim_app *app, const char *topic, size_t bytes)
     sim_app_write(app, item);
 }
 
+void story_block(sim_world *world, uint32_t from, uint32_t to, uint64_t ms)
+{
+    sim_tell(&world->transcript, world->now_ns, "world",
+             "blocks node-%u to node-%u for %u ms", from, to, (unsigned)ms);
+    sim_link_block(world, world->nodes[from - 1], world->nodes[to - 1],
+                   world->now_ns + ms * CHD_MS);
+}
+
 void story_until(sim_world *world, uint64_t ms)
 {
     (void)sim_world_run(world, ms * CHD_MS);

@@ -40,6 +40,9 @@ sim_app *story_app(sim_world *world, uint32_t number, const char *topic);
 void story_invalidate(sim_app *app, const char *topic, const char *key);
 void story_message(sim_app *app, const char *topic, size_t bytes);
 
+/* Block what goes from one node to another for so many milliseconds. */
+void story_block(sim_world *world, uint32_t from, uint32_t to, uint64_t ms);
+
 /* Let time pass until so many milliseconds after the beginning. */
 void story_until(sim_world *world, uint64_t ms);
 

@@ -14,6 +14,7 @@
 
 typedef struct sim_transcript {
     bool on;
+    bool debug; /* tell what the core tells at DEBUG, too */
     char *text;
     size_t len;
     size_t cap;

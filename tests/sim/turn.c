@@ -68,7 +68,8 @@ static void on_trace(sim_node *node, const chd_trace *trace)
         node->dead_gaps +=
             origin != UINT32_MAX && !ledger->origins[origin].alive;
     }
-    if (node->world->transcript.on && level <= CHD_LEVEL_INFO) {
+    const sim_transcript *transcript = &node->world->transcript;
+    if (transcript->on && (transcript->debug || level <= CHD_LEVEL_INFO)) {
         print_trace(node, trace);
     }
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DIGEST_BYTES 1024
+
 void sim_world_init(sim_world *world, const sim_options *options)
 {
     memset(world, 0, sizeof(*world));
@@ -80,9 +82,14 @@ bool sim_one_in(sim_world *world, uint64_t n)
 
 void sim_digest(sim_world *world, uint64_t what, chd_bytes bytes)
 {
-    world->digest =
-        chd_mix64(world->digest + world->now_ns) ^
-        chd_hash(what, bytes);
+    world->digest = chd_mix64(world->digest + world->now_ns + bytes.len);
+    /* Of long messages the two ends: the rest is payload. */
+    if (bytes.len > 2 * DIGEST_BYTES) {
+        const uint8_t *end = bytes.ptr + bytes.len - DIGEST_BYTES;
+        world->digest ^= chd_hash(what, chd_bytes_of(end, DIGEST_BYTES));
+        bytes.len = DIGEST_BYTES;
+    }
+    world->digest = chd_mix64(world->digest) ^ chd_hash(what, bytes);
     world->actions++;
 }
 

@@ -36,6 +36,7 @@ typedef enum sim_phase {
 typedef struct sim_dns {
     bool listed[SIM_NODES_MAX];
     bool aliases; /* list the second addresses, too */
+    bool unknown; /* no answer comes                */
     /* Whom a node can be told of: all, unless SPARSE. */
     bool sees[SIM_NODES_MAX][SIM_NODES_MAX];
 } sim_dns;
