@@ -18,8 +18,8 @@ void chd_core_config_init(chd_core_config *config)
 
 static bool name_is_valid(chd_bytes name, bool may_be_empty)
 {
-    return (name.len > 0 || may_be_empty) &&
-           name.len <= CHD_NAME_BYTES_MAX && chd_text_is_valid(name);
+    return (name.len > 0 || may_be_empty) && name.len <= CHD_NAME_BYTES_MAX &&
+           chd_text_is_valid(name);
 }
 
 static bool config_is_valid(const chd_core_config *c)
@@ -27,15 +27,14 @@ static bool config_is_valid(const chd_core_config *c)
     const bool texts =
         name_is_valid(c->cluster, false) && name_is_valid(c->name, false) &&
         name_is_valid(c->region, true) && name_is_valid(c->release, true);
-    const bool times = c->ping_interval > 0 &&
-                       c->dead_after >= 2 * c->ping_interval;
-    const bool sizes = c->log_bytes >= CHD_LOG_BYTES_MIN &&
-                       c->log_bytes <= CHD_LOG_BYTES_MAX &&
-                       c->payload_max <= CHD_PAYLOAD_BYTES_MAX &&
-                       c->peer_count_max >= 1 &&
-                       c->peer_count_max <= CHD_PEERS_MAX &&
-                       c->session_count_max >= 1 &&
-                       c->session_count_max <= CHD_SESSIONS_MAX;
+    const bool times =
+        c->ping_interval > 0 && c->dead_after >= 2 * c->ping_interval;
+    const bool sizes =
+        c->log_bytes >= CHD_LOG_BYTES_MIN &&
+        c->log_bytes <= CHD_LOG_BYTES_MAX &&
+        c->payload_max <= CHD_PAYLOAD_BYTES_MAX && c->peer_count_max >= 1 &&
+        c->peer_count_max <= CHD_PEERS_MAX && c->session_count_max >= 1 &&
+        c->session_count_max <= CHD_SESSIONS_MAX;
     const bool versions =
         c->version_min >= 1 && c->version_max >= c->version_min;
 

@@ -26,8 +26,7 @@ void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack)
         .release = core->config.release,
         .endpoint = core->config.endpoint,
         .head = core->sent,
-        .position_count =
-            chd_vector_positions(core->vector, core->positions),
+        .position_count = chd_vector_positions(core->vector, core->positions),
     };
     chd_mesh_pack_hello(pack, &header, &hello, core->positions);
 }
@@ -69,8 +68,8 @@ static void tell_refused(chd_core *core, chd_peer *peer, chd_trace_code code,
 
     core->stats.refused++;
     if (news) {
-        chd_core_trace_text(out, code, peer, why->version_min,
-                            why->version_max, why->text);
+        chd_core_trace_text(out, code, peer, why->version_min, why->version_max,
+                            why->text);
     }
     if (peer != NULL) {
         chd_core_member_refused(core, peer, out);
@@ -176,8 +175,7 @@ static chd_peer *find_claimed(chd_core *core, control *message,
     }
     chd_peer *peer = chd_peers_at(&core->peers, endpoint);
     if (peer != NULL && peer->node != 0 &&
-        peer->node != message->header.sender &&
-        chd_core_member_answers(peer)) {
+        peer->node != message->header.sender && chd_core_member_answers(peer)) {
         examine_claim(core, message, peer, out);
         return NULL;
     }
@@ -286,8 +284,7 @@ static chd_err on_refuse(chd_core *core, control *message, chd_out *out)
         chd_mesh_scan_refuse(&message->scan, message->fields, &why);
 
     if (err == CHD_OK && message->dialled != NULL) {
-        tell_refused(core, message->dialled, CHD_TRACE_PEER_REFUSES, &why,
-                     out);
+        tell_refused(core, message->dialled, CHD_TRACE_PEER_REFUSES, &why, out);
     }
     return err;
 }
@@ -423,13 +420,11 @@ void chd_core_on_control(chd_core *core, const chd_input *input, chd_out *out)
     if (index != CHD_PEER_NONE) {
         CHD_ASSERT(index < core->peers.high);
         /* A message may still arrive on a link that was just hung up. */
-        message.dialled = core->peers.all[index].dialled
-                              ? &core->peers.all[index]
-                              : NULL;
+        message.dialled =
+            core->peers.all[index].dialled ? &core->peers.all[index] : NULL;
     }
     chd_scan_init(&message.scan, bytes);
-    err = chd_mesh_scan_header(&message.scan, &message.header,
-                               &message.fields);
+    err = chd_mesh_scan_header(&message.scan, &message.header, &message.fields);
     if (err != CHD_OK) {
         chd_core_malformed(core, 0, err, bytes.len, out);
         return;
@@ -440,8 +435,7 @@ void chd_core_on_control(chd_core *core, const chd_input *input, chd_out *out)
     }
     if (message.header.type == CHD_MESH_REFUSE) {
         err = on_refuse(core, &message, out);
-    } else if (!chd_bytes_equal(message.header.cluster,
-                                core->config.cluster)) {
+    } else if (!chd_bytes_equal(message.header.cluster, core->config.cluster)) {
         on_foreign(core, &message, bytes.len, out);
         return;
     } else {

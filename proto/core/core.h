@@ -30,20 +30,20 @@ typedef struct chd_core chd_core;
 typedef struct chd_core_config {
     uint64_t seed; /* for jitter and hashing; from the kernel, or the test  */
     uint64_t node; /* node id: 64 random bits, new at every start, never 0  */
-    chd_bytes cluster;       /* text, 1..CHD_NAME_BYTES_MAX               */
-    chd_bytes name;          /* text, 1..CHD_NAME_BYTES_MAX               */
-    chd_bytes region;        /* text, may be empty                        */
-    chd_bytes release;       /* text, of coherd itself                    */
-    chd_endpoint endpoint;   /* announced to peers; this is "self"        */
-    uint64_t version_min;    /* CHD_PROTOCOL_MIN                          */
-    uint64_t version_max;    /* CHD_PROTOCOL_MAX, >= version_min          */
-    uint64_t ping_interval;  /* 500 ms; > 0                               */
-    uint64_t join_timeout;   /* 5 s                                       */
-    uint64_t dead_after;     /* 10 s; at least two ping intervals         */
-    uint64_t drain_timeout;  /* 5 s: longest time DRAIN takes             */
-    size_t log_bytes;        /* CHD_LOG_BYTES_MIN..CHD_LOG_BYTES_MAX      */
-    size_t payload_max;      /* up to CHD_PAYLOAD_BYTES_MAX               */
-    uint32_t peer_count_max; /* 1..CHD_PEERS_MAX                          */
+    chd_bytes cluster;          /* text, 1..CHD_NAME_BYTES_MAX               */
+    chd_bytes name;             /* text, 1..CHD_NAME_BYTES_MAX               */
+    chd_bytes region;           /* text, may be empty                        */
+    chd_bytes release;          /* text, of coherd itself                    */
+    chd_endpoint endpoint;      /* announced to peers; this is "self"        */
+    uint64_t version_min;       /* CHD_PROTOCOL_MIN                          */
+    uint64_t version_max;       /* CHD_PROTOCOL_MAX, >= version_min          */
+    uint64_t ping_interval;     /* 500 ms; > 0                               */
+    uint64_t join_timeout;      /* 5 s                                       */
+    uint64_t dead_after;        /* 10 s; at least two ping intervals         */
+    uint64_t drain_timeout;     /* 5 s: longest time DRAIN takes             */
+    size_t log_bytes;           /* CHD_LOG_BYTES_MIN..CHD_LOG_BYTES_MAX      */
+    size_t payload_max;         /* up to CHD_PAYLOAD_BYTES_MAX               */
+    uint32_t peer_count_max;    /* 1..CHD_PEERS_MAX                          */
     uint32_t session_count_max; /* 1..CHD_SESSIONS_MAX                    */
     bool discovers; /* peers will be LISTED: not ready before the first    */
 } chd_core_config;

@@ -79,8 +79,8 @@ void chd_core_on_listed(chd_core *core, const chd_input *input, chd_out *out)
         }
     }
     if (surplus != core->surplus && surplus > 0) {
-        chd_core_trace(out, CHD_TRACE_PEERS_FULL, NULL,
-                       core->peers.count_max, count);
+        chd_core_trace(out, CHD_TRACE_PEERS_FULL, NULL, core->peers.count_max,
+                       count);
     }
     core->surplus = surplus;
     /* Without any answer it is not known who there is to wait for. */

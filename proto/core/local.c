@@ -128,8 +128,7 @@ static void on_subscribe(chd_core *core, uint32_t index,
     while (chd_local_filter_next(&rest, &filter)) {
         if (chd_route_add(core->route, index, &filter) != CHD_OK) {
             fail(core, index, CHD_LOCAL_ERR_LIMIT,
-                 "too many subscriptions: subscribe to a prefix instead",
-                 out);
+                 "too many subscriptions: subscribe to a prefix instead", out);
             return;
         }
     }
@@ -254,8 +253,8 @@ static void on_status(chd_core *core, uint32_t index, uint64_t request,
     send(index, &pack, out);
 }
 
-static void on_greeted(chd_core *core, uint32_t index,
-                       const chd_local *message, chd_out *out)
+static void on_greeted(chd_core *core, uint32_t index, const chd_local *message,
+                       chd_out *out)
 {
     switch (message->type) {
     case CHD_LOCAL_SUBSCRIBE:

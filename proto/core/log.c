@@ -71,8 +71,7 @@ static log_header header_at(const chd_log *log, uint64_t position)
 static size_t size_at(const chd_log *log, uint64_t position)
 {
     const size_t left = log->cap - (size_t)(position % log->cap);
-    return left < sizeof(log_header) ? left
-                                     : header_at(log, position).size;
+    return left < sizeof(log_header) ? left : header_at(log, position).size;
 }
 
 static void make_room(chd_log *log, size_t size)
@@ -140,8 +139,7 @@ static bool is_filler(const chd_log *log, uint64_t position)
            header_at(log, position).record_len == 0;
 }
 
-bool chd_log_read(const chd_log *log, uint64_t *position,
-                  chd_log_entry *entry)
+bool chd_log_read(const chd_log *log, uint64_t *position, chd_log_entry *entry)
 {
     CHD_ASSERT(*position >= log->oldest && *position <= log->end);
     if (*position < log->end && is_filler(log, *position)) {

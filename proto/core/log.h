@@ -53,7 +53,6 @@ uint64_t chd_log_end(const chd_log *log);
  *
  * Owns:   the entry borrows from the log until the next append.
  */
-bool chd_log_read(const chd_log *log, uint64_t *position,
-                  chd_log_entry *entry);
+bool chd_log_read(const chd_log *log, uint64_t *position, chd_log_entry *entry);
 
 #endif

@@ -53,9 +53,8 @@ static uint64_t received_of(const chd_core *core, uint64_t node)
  * knock in step. */
 static uint64_t dial_interval(chd_core *core, const chd_peer *peer)
 {
-    const uint32_t shift = peer->attempts < DIAL_ATTEMPTS_MAX
-                               ? peer->attempts
-                               : DIAL_ATTEMPTS_MAX;
+    const uint32_t shift =
+        peer->attempts < DIAL_ATTEMPTS_MAX ? peer->attempts : DIAL_ATTEMPTS_MAX;
     const uint64_t span =
         chd_min_u64(DIAL_INTERVAL_MIN << shift, DIAL_INTERVAL_MAX);
     return span + chd_prng_below(&core->prng, span / 4 + 1);
@@ -99,8 +98,7 @@ void chd_core_member_refused(chd_core *core, chd_peer *peer, chd_out *out)
     hang_up(core, peer, out);
     peer->state = CHD_MEMBER_REFUSED;
     peer->attempts = DIAL_ATTEMPTS_MAX;
-    peer->dial_due_ns =
-        chd_after(core->now.mono_ns, dial_interval(core, peer));
+    peer->dial_due_ns = chd_after(core->now.mono_ns, dial_interval(core, peer));
 }
 
 void chd_core_member_self(chd_core *core, chd_peer *peer, chd_out *out)
@@ -118,19 +116,21 @@ bool chd_core_member_answers(const chd_peer *peer)
 }
 
 /* Another node than before is at the address. */
-static void replace(chd_core *core, chd_peer *peer, chd_out *out)
+static bool replace(chd_core *core, chd_peer *peer, chd_out *out)
 {
-    if (peer->node != 0) {
-        chd_core_trace(out, CHD_TRACE_PEER_REPLACED, peer,
-                       received_of(core, peer->node), peer->head);
-        chd_core_member_gone(core, peer);
+    if (peer->node == 0) {
+        return false;
     }
+    chd_core_trace(out, CHD_TRACE_PEER_REPLACED, peer,
+                   received_of(core, peer->node), peer->head);
+    chd_core_member_gone(core, peer);
+    return true;
 }
 
 void chd_core_peer_drop(chd_core *core, chd_peer *peer, chd_out *out)
 {
-    chd_core_trace(out, CHD_TRACE_PEER_FORGOTTEN, peer,
-                   silent_ms(core, peer), peer->listed);
+    chd_core_trace(out, CHD_TRACE_PEER_FORGOTTEN, peer, silent_ms(core, peer),
+                   peer->listed);
     hang_up(core, peer, out);
     chd_peers_remove(&core->peers, peer);
     core->peers_changed = true;
@@ -151,7 +151,7 @@ static bool settle_alias(chd_core *core, chd_peer *peer, uint64_t node,
         chd_core_member_gone(core, other);
         return false;
     }
-    replace(core, peer, out);
+    (void)replace(core, peer, out);
     peer->alias = true;
     peer->dial_due_ns = chd_after(core->now.mono_ns, ALIAS_INTERVAL);
     hang_up(core, peer, out);
@@ -181,7 +181,11 @@ void chd_core_member_hello(chd_core *core, chd_peer *peer,
     }
     const bool known = peer->node == header->sender;
     if (!known) {
-        replace(core, peer, out);
+        /* Nothing of the links to the former one is worth keeping: one may
+         * still lead to a host that is gone. */
+        if (replace(core, peer, out)) {
+            hang_up(core, peer, out);
+        }
         peer->attempts = 0;
     }
     peer->node = header->sender;
@@ -246,16 +250,14 @@ static void say_hello(chd_core *core, const chd_peer *peer, chd_bytes *hello,
     action->bytes = *hello;
 }
 
-static void dial(chd_core *core, chd_peer *peer, chd_bytes *hello,
-                 chd_out *out)
+static void dial(chd_core *core, chd_peer *peer, chd_bytes *hello, chd_out *out)
 {
     hang_up(core, peer, out);
     chd_action *action = chd_out_add(out, CHD_ACT_DIAL);
     action->peer = chd_peers_index(&core->peers, peer);
     action->endpoint = peer->endpoint;
     peer->dialled = true;
-    peer->dial_due_ns =
-        chd_after(core->now.mono_ns, dial_interval(core, peer));
+    peer->dial_due_ns = chd_after(core->now.mono_ns, dial_interval(core, peer));
     peer->attempts++;
     chd_core_trace(out, CHD_TRACE_PEER_DIALLED, peer, peer->listed,
                    peer->node != 0);
@@ -296,8 +298,7 @@ static void mend_events_link(chd_core *core, chd_peer *peer, chd_bytes *hello,
         return;
     }
     chd_core_trace(out, CHD_TRACE_PEER_REDIALLED, peer,
-                   chd_since(core->now.mono_ns, peer->events_heard_ns) /
-                       CHD_MS,
+                   chd_since(core->now.mono_ns, peer->events_heard_ns) / CHD_MS,
                    peer->attempts + 1);
     core->stats.redials++;
     peer->state = CHD_MEMBER_JOINING;
@@ -319,18 +320,17 @@ static void greet_again(chd_core *core, chd_peer *peer, chd_bytes *hello,
     }
     say_hello(core, peer, hello, out);
     peer->differs = 0;
-    peer->hello_due_ns =
-        chd_after(core->now.mono_ns,
-                  GREET_INTERVAL +
-                      chd_prng_below(&core->prng, GREET_INTERVAL / 4));
+    peer->hello_due_ns = chd_after(
+        core->now.mono_ns,
+        GREET_INTERVAL + chd_prng_below(&core->prng, GREET_INTERVAL / 4));
 }
 
 /* It hears us again when it says so; it is deaf when it has not said so for as
  * long as we would call it silent. */
 static void judge_hearing(chd_core *core, chd_peer *peer, chd_out *out)
 {
-    const bool lost = chd_elapsed(core->now.mono_ns, peer->hears_us_ns,
-                                  silent_span(core));
+    const bool lost =
+        chd_elapsed(core->now.mono_ns, peer->hears_us_ns, silent_span(core));
 
     if (lost != peer->deaf) {
         peer->deaf = lost;
@@ -343,9 +343,8 @@ static void judge_hearing(chd_core *core, chd_peer *peer, chd_out *out)
 static void unknown_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
                          chd_out *out)
 {
-    if (!peer->listed &&
-        chd_elapsed(core->now.mono_ns, peer->unlisted_ns,
-                    core->config.dead_after)) {
+    if (!peer->listed && chd_elapsed(core->now.mono_ns, peer->unlisted_ns,
+                                     core->config.dead_after)) {
         chd_core_peer_drop(core, peer, out);
         return;
     }
@@ -416,8 +415,7 @@ static void member_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
         peer->dial_due_ns = core->now.mono_ns;
         core->peers_changed = true;
         try_aliases(core);
-        chd_core_trace(out, CHD_TRACE_PEER_SILENT, peer,
-                       silent_ms(core, peer),
+        chd_core_trace(out, CHD_TRACE_PEER_SILENT, peer, silent_ms(core, peer),
                        received_of(core, peer->node));
         return;
     }
@@ -496,8 +494,8 @@ void chd_core_count_members(const chd_core *core, uint64_t *members,
             continue;
         }
         *members += peer->node != 0;
-        *missing += peer->node == 0 ? peer->listed
-                                    : peer->state == CHD_MEMBER_SILENT;
+        *missing +=
+            peer->node == 0 ? peer->listed : peer->state == CHD_MEMBER_SILENT;
     }
     *missing += core->surplus;
 }
@@ -514,9 +512,8 @@ static uint64_t count_overdue(const chd_core *core, const chd_peer **first)
         }
         const bool overdue =
             peer->node == 0
-                ? peer->listed &&
-                      chd_elapsed(core->now.mono_ns, peer->added_ns,
-                                  core->config.join_timeout)
+                ? peer->listed && chd_elapsed(core->now.mono_ns, peer->added_ns,
+                                              core->config.join_timeout)
                 : peer->state == CHD_MEMBER_SILENT;
         if (overdue) {
             *first = count == 0 ? peer : *first;
@@ -542,13 +539,11 @@ void chd_core_judge(chd_core *core, chd_out *out)
             chd_core_trace(out, CHD_TRACE_NODE_READY, NULL, members, missing);
         }
     }
-    const bool degraded =
-        count_overdue(core, &first) > 0 || core->surplus > 0;
+    const bool degraded = count_overdue(core, &first) > 0 || core->surplus > 0;
     if (degraded != core->degraded && core->state == CHD_NODE_READY) {
         core->degraded = degraded;
-        chd_core_trace(out,
-                       degraded ? CHD_TRACE_NODE_DEGRADED
-                                : CHD_TRACE_NODE_WHOLE,
-                       first, members, missing);
+        chd_core_trace(
+            out, degraded ? CHD_TRACE_NODE_DEGRADED : CHD_TRACE_NODE_WHOLE,
+            first, members, missing);
     }
 }

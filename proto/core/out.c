@@ -50,8 +50,7 @@ chd_pack chd_out_pack(chd_out *out, size_t bytes_max)
     chd_pack pack;
     const size_t room = CHD_OUT_BYTES_MAX - out->used;
 
-    chd_pack_init(&pack, out->arena + out->used,
-                  chd_min_size(room, bytes_max));
+    chd_pack_init(&pack, out->arena + out->used, chd_min_size(room, bytes_max));
     return pack;
 }
 

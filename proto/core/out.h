@@ -36,25 +36,25 @@ typedef struct chd_trace {
 } chd_trace;
 
 typedef enum chd_action_kind {
-    CHD_ACT_BROADCAST,     /* bytes on the PUB socket                          */
-    CHD_ACT_DIAL,          /* connect events and control of peer at endpoint   */
-    CHD_ACT_HANG_UP,       /* disconnect both; drop what waits for peer        */
-    CHD_ACT_SEND,          /* bytes to peer, on the control link dialled to it */
-    CHD_ACT_REPLY,         /* bytes back on the control route they came from   */
-    CHD_ACT_SESSION_SEND,  /* bytes (one message, unframed) to session         */
-    CHD_ACT_SESSION_CLOSE, /* close session once what was sent is written      */
-    CHD_ACT_TRACE,         /* tell: log it                                     */
-    CHD_ACT_STOPPED,       /* draining is complete: the process may exit       */
+    CHD_ACT_BROADCAST,    /* bytes on the PUB socket */
+    CHD_ACT_DIAL,         /* connect events and control of peer at endpoint */
+    CHD_ACT_HANG_UP,      /* disconnect both; drop what waits for peer */
+    CHD_ACT_SEND,         /* bytes to peer, on the control link dialled to it */
+    CHD_ACT_REPLY,        /* bytes back on the control route they came from */
+    CHD_ACT_SESSION_SEND, /* bytes (one message, unframed) to session */
+    CHD_ACT_SESSION_CLOSE, /* close session once what was sent is written */
+    CHD_ACT_TRACE,         /* tell: log it */
+    CHD_ACT_STOPPED,       /* draining is complete: the process may exit */
 } chd_action_kind;
 
 typedef struct chd_action {
     chd_action_kind kind;
-    uint32_t peer;         /* DIAL, HANG_UP, SEND: below CHD_PEERS_MAX         */
-    uint32_t session;      /* SESSION_*: as in the input that opened it        */
-    uint64_t route;        /* REPLY: as in the input that brought the message  */
-    chd_endpoint endpoint; /* DIAL                                             */
-    chd_bytes bytes;       /* what to send                                     */
-    chd_trace trace;       /* TRACE                                            */
+    uint32_t peer;         /* DIAL, HANG_UP, SEND: below CHD_PEERS_MAX    */
+    uint32_t session;      /* SESSION_*: as in the input that opened it   */
+    uint64_t route;        /* REPLY: as in the input with the message     */
+    chd_endpoint endpoint; /* DIAL                                        */
+    chd_bytes bytes;       /* what to send                                */
+    chd_trace trace;       /* TRACE                                       */
 } chd_action;
 
 #define CHD_OUT_ACTIONS_MAX 4096

@@ -2,8 +2,7 @@
 
 #include "proto/base/limits.h"
 
-chd_err chd_peers_init(chd_peers *peers, uint32_t count_max,
-                       const chd_mem *mem)
+chd_err chd_peers_init(chd_peers *peers, uint32_t count_max, const chd_mem *mem)
 {
     *peers = (chd_peers){.mem = mem, .count_max = count_max};
     peers->all = chd_zalloc(mem, count_max, sizeof(chd_peer));

@@ -32,8 +32,8 @@ typedef struct chd_peer {
     chd_name name; /* of the node, as the next   */
     chd_name region;
     chd_name release;
-    uint64_t version; /* that both sides speak      */
-    uint64_t head;    /* highest sequence it claims */
+    uint64_t version;      /* that both sides speak      */
+    uint64_t head;         /* highest sequence it claims */
     uint64_t acknowledged; /* up to where it has our events */
     uint64_t rtt_ns;
     uint64_t added_ns;        /* since when it is expected to answer     */
@@ -63,10 +63,11 @@ typedef struct chd_peers {
  *
  * Errors: CHD_ENOMEM
  */
-chd_err chd_peers_init(chd_peers *peers, uint32_t count_max,
-                       const chd_mem *mem) CHD_MUST_USE;
+chd_err chd_peers_init(chd_peers *peers, uint32_t count_max, const chd_mem *mem)
+    CHD_MUST_USE;
 void chd_peers_fini(chd_peers *peers);
 
+/* Tell whether two addresses are the same. */
 bool chd_endpoint_equal(const chd_endpoint *a, const chd_endpoint *b);
 
 /* Find a peer by address, or by node id (not 0); NULL when there is none. */

@@ -73,47 +73,51 @@ void chd_core_follow(chd_core *core, uint64_t node, uint64_t position,
     }
 }
 
-/* Take up what others say of an origin that we never heard of.  Where there is
- * no room nothing is lost: to meet the origin later is case 1. */
-static void believe(chd_core *core, const chd_position *position)
+/* Take up what the sender says of an origin that we never heard from.  Where
+ * there is no room nothing is lost: to meet the origin later is case 1. */
+static bool believe(chd_core *core, const chd_position *position)
 {
-    if (!chd_vector_is_full(core->vector)) {
-        chd_vector_add(core->vector, position->origin, position->seq, 0);
-        if (position->seq > 0) {
-            chd_core_reset_all(core, CHD_RESET_JOINED);
+    if (chd_vector_find(core->vector, position->origin) == NULL) {
+        if (chd_vector_is_full(core->vector)) {
+            return false;
         }
+        chd_vector_add(core->vector, position->origin, 0, 0);
     }
-}
-
-/* The sender is ahead of us with an origin that is none of our members. */
-static void catch_up(chd_core *core, const chd_position *position,
-                     bool met_before, chd_out *out)
-{
-    if (met_before) {
-        chd_core_lost(core, position->origin, position->seq, out);
-    } else {
-        chd_vector_advance(core->vector, position->origin, position->seq);
+    chd_vector_advance(core->vector, position->origin, position->seq);
+    if (position->seq > 0) {
         chd_core_reset_all(core, CHD_RESET_JOINED);
     }
-    core->hearsay_due_ns = chd_after(core->now.mono_ns, HEARSAY_INTERVAL);
+    return true;
 }
 
-void chd_core_hearsay(chd_core *core, const chd_mesh_hello *hello,
-                      chd_out *out)
+void chd_core_hearsay(chd_core *core, const chd_mesh_hello *hello, chd_out *out)
 {
     const bool due = core->now.mono_ns >= core->hearsay_due_ns;
     chd_bytes positions = hello->positions;
     chd_position position;
+    uint64_t believed = 0;
 
     while (chd_mesh_position_next(&positions, &position)) {
         const chd_origin *origin =
             chd_vector_find(core->vector, position.origin);
         if (origin == NULL) {
-            believe(core, &position);
-        } else if (due && position.seq > origin->received &&
-                   position.origin != core->config.node &&
-                   chd_peers_node(&core->peers, position.origin) == NULL) {
-            catch_up(core, &position, origin->seen_ns > 0, out);
+            believed += believe(core, &position);
+            continue;
         }
+        if (!due || position.seq <= origin->received ||
+            position.origin == core->config.node ||
+            chd_peers_node(&core->peers, position.origin) != NULL) {
+            continue;
+        }
+        if (origin->seen_ns > 0) {
+            chd_core_lost(core, position.origin, position.seq, out);
+        } else {
+            believed += believe(core, &position);
+        }
+        core->hearsay_due_ns = chd_after(core->now.mono_ns, HEARSAY_INTERVAL);
+    }
+    if (believed > 0) {
+        chd_core_trace(out, CHD_TRACE_HEARSAY, NULL, believed,
+                       core->session_count);
     }
 }

@@ -25,10 +25,10 @@ void chd_core_report_node(const chd_core *core, chd_now now,
         .lost = stats->lost,
         .log_bytes = chd_log_end(core->log) - chd_log_oldest(core->log),
         .dns_outcome = core->dns_outcome,
-        .dns_age_ms = core->dns_outcome == CHD_DNS_NONE
-                          ? 0
-                          : chd_since(now.mono_ns, core->dns_answer_ns) /
-                                CHD_MS,
+        .dns_age_ms =
+            core->dns_outcome == CHD_DNS_NONE
+                ? 0
+                : chd_since(now.mono_ns, core->dns_answer_ns) / CHD_MS,
         .dns_count = core->dns_count,
     };
 }

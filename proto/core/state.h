@@ -62,15 +62,15 @@ struct chd_core {
 
     chd_node_state state;
     bool degraded;
-    bool left;              /* said goodbye; nothing follows              */
+    bool left; /* said goodbye; nothing follows              */
     bool listed_once;
-    bool peers_changed;     /* look at the peers at this turn's end       */
-    bool more;              /* there was no room for all that is due      */
-    uint64_t peers_due_ns;  /* when to look at the peers next             */
+    bool peers_changed;    /* look at the peers at this turn's end       */
+    bool more;             /* there was no room for all that is due      */
+    uint64_t peers_due_ns; /* when to look at the peers next             */
     uint64_t beacon_due_ns;
-    uint64_t drain_due_ns;  /* when draining ends at the latest           */
+    uint64_t drain_due_ns; /* when draining ends at the latest           */
     uint64_t dns_count;
-    uint64_t surplus;        /* listed addresses that the table has no room for */
+    uint64_t surplus; /* listed addresses that the table has no room for */
     uint64_t dns_answer_ns;
     chd_dns_outcome dns_outcome;
     uint64_t malformed_told_ns; /* of senders that could not be read      */
@@ -98,13 +98,11 @@ struct chd_core {
 /* Inputs, one function each; step.c dispatches. */
 void chd_core_on_listed(chd_core *core, const chd_input *input, chd_out *out);
 void chd_core_on_broadcast(chd_core *core, chd_bytes message, chd_out *out);
-void chd_core_on_control(chd_core *core, const chd_input *input,
-                         chd_out *out);
+void chd_core_on_control(chd_core *core, const chd_input *input, chd_out *out);
 void chd_core_on_session_open(chd_core *core, uint32_t session);
 void chd_core_on_session_message(chd_core *core, uint32_t session,
                                  chd_bytes message, chd_out *out);
-void chd_core_on_session_closed(chd_core *core, uint32_t session,
-                                chd_out *out);
+void chd_core_on_session_closed(chd_core *core, uint32_t session, chd_out *out);
 void chd_core_on_drain(chd_core *core, chd_out *out);
 void chd_core_on_turn_end(chd_core *core, chd_out *out);
 
@@ -142,8 +140,7 @@ void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack);
 
 /* Node's events up to head are beyond reach if they are not here by now.
  * RESET whoever may have cached something. */
-void chd_core_lost(chd_core *core, uint64_t node, uint64_t head,
-                   chd_out *out);
+void chd_core_lost(chd_core *core, uint64_t node, uint64_t head, chd_out *out);
 /* Something came from node itself: if it is the first time, begin to follow
  * its events behind position. */
 void chd_core_follow(chd_core *core, uint64_t node, uint64_t position,

@@ -51,8 +51,8 @@ uint64_t chd_core_deadline_ns(const chd_core *core)
     }
     uint64_t due = chd_min_u64(core->beacon_due_ns, core->peers_due_ns);
     if (core->state == CHD_NODE_STARTING) {
-        due = chd_min_u64(due, chd_after(core->started_ns,
-                                         core->config.join_timeout));
+        due = chd_min_u64(
+            due, chd_after(core->started_ns, core->config.join_timeout));
     }
     return chd_min_u64(due, core->drain_due_ns);
 }

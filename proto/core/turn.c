@@ -22,8 +22,7 @@ static void forgive_lost_time(chd_core *core)
         chd_peer *peer = &core->peers.all[i];
         if (peer->used) {
             peer->heard_ns = forgive(core, peer->heard_ns, gap);
-            peer->events_heard_ns =
-                forgive(core, peer->events_heard_ns, gap);
+            peer->events_heard_ns = forgive(core, peer->events_heard_ns, gap);
             peer->hears_us_ns = forgive(core, peer->hears_us_ns, gap);
         }
     }
@@ -103,8 +102,8 @@ static bool is_replicated(const chd_core *core)
  * events link is not up. */
 static void leave(chd_core *core, chd_out *out)
 {
-    const chd_mesh_header header = chd_core_header(
-        core, CHD_MESH_BYE, chd_core_broadcast_version(core));
+    const chd_mesh_header header =
+        chd_core_header(core, CHD_MESH_BYE, chd_core_broadcast_version(core));
     chd_pack pack;
 
     beacon(core, CHD_MESH_BYE, out);

@@ -37,8 +37,8 @@ struct chd_route {
     uint32_t used;       /* entries ever used                  */
 };
 
-chd_err chd_route_new(uint64_t seed, uint32_t session_count,
-                      const chd_mem *mem, chd_route **route)
+chd_err chd_route_new(uint64_t seed, uint32_t session_count, const chd_mem *mem,
+                      chd_route **route)
 {
     chd_route *made = chd_zalloc(mem, 1, sizeof(*made));
 

@@ -18,8 +18,8 @@ typedef struct chd_route chd_route;
  * Owns:   on CHD_OK, *route belongs to the caller: chd_route_destroy.
  * Errors: CHD_ENOMEM  *route is NULL.
  */
-chd_err chd_route_new(uint64_t seed, uint32_t session_count,
-                      const chd_mem *mem, chd_route **route) CHD_MUST_USE;
+chd_err chd_route_new(uint64_t seed, uint32_t session_count, const chd_mem *mem,
+                      chd_route **route) CHD_MUST_USE;
 
 /* Owns:   *route is consumed and set to NULL.  Safe on NULL, and twice. */
 void chd_route_destroy(chd_route **route);

@@ -11,6 +11,7 @@ root, a user namespace is made.
 
 import argparse
 import pathlib
+import signal
 import sys
 import time
 import unittest
@@ -105,6 +106,9 @@ def main() -> int:
     if not tests:
         print('no test is called so', file=sys.stderr)
         return 2
+    # Whoever stops us wants us to clean up.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     runner = unittest.TextTestRunner(
         stream=sys.stdout, resultclass=Result, failfast=options.fail_fast,
         verbosity=1)

@@ -1,5 +1,6 @@
 """What tests are made of: a mesh, and a test case that has one."""
 
+import atexit
 import pathlib
 import shutil
 import tempfile
@@ -19,12 +20,16 @@ class Mesh:
         self.dns = server or dns.Dnsmasq(self.folder)
         self.nodes = []
         self._open = [self.dns]
+        # unittest skips cleanups when it is interrupted.
+        atexit.register(self.close)
         self.dns.start()
 
     def close(self) -> None:
         """End everything that was started."""
         for thing in reversed(self._open):
             thing.close()
+        self._open.clear()
+        atexit.unregister(self.close)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def node(self, number, settings=None, program=None) -> Node:

@@ -11,7 +11,12 @@ static void this_node_itself(sim_world *world)
     node->alias.address[12] = 1;
     sim_node_start(node);
     story_until(world, 40000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[    0ms] node-1 starts\n"
+                 "[    0ms] node-1 dns_answer addresses=2 previous=0\n"
+                 "[    0ms] node-1 peer_dialled at node-1 listed=1 known=0\n"
+                 "[    6ms] node-1 peer_is_self at node-1 listed=1 known=0\n"
+                 "[    6ms] node-1 node_ready members=0 missing=0\n");
 }
 
 static void two_of_one_node(sim_world *world)
@@ -25,13 +30,38 @@ static void two_of_one_node(sim_world *world)
     sim_node_start(world->nodes[0]);
     sim_node_start(second);
     story_until(world, 5000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[    0ms] node-1 starts\n"
+                 "[    0ms] node-2 starts\n"
+                 "[    0ms] node-1 dns_answer addresses=3 previous=0\n"
+                 "[    0ms] node-2 dns_answer addresses=3 previous=0\n"
+                 "[    5ms] node-2 peer_hello node-1 version=1 head=0\n"
+                 "[    5ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[    6ms] node-1 node_ready members=1 missing=0\n"
+                 "[    6ms] node-2 node_ready members=1 missing=0\n"
+                 "[  501ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[  501ms] node-2 peer_live node-1 received=0 head=0\n");
     /* The address in use goes away; the node does not. */
     second->endpoint.address[15] = 99;
     world->dns.listed[1] = true;
     sim_link_cut(world, world->nodes[0], second);
     story_until(world, 40000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 7855ms] node-1 peer_redialled node-2 silent_ms=2854 "
+                 "attempts=1\n"
+                 "[10215ms] node-1 peer_redialled node-2 silent_ms=5214 "
+                 "attempts=2\n"
+                 "[10370ms] node-2 peer_deaf_to_us node-1 silent_ms=369 "
+                 "received=0\n"
+                 "[14420ms] node-1 peer_redialled node-2 silent_ms=9419 "
+                 "attempts=3\n"
+                 "[14426ms] node-1 peer_moved node-2 received=0 head=0\n"
+                 "[14426ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[14501ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[14936ms] node-2 peer_hears_us node-1 silent_ms=11 "
+                 "received=0\n"
+                 "[24426ms] node-1 peer_forgotten at nobody silent_ms=10389 "
+                 "listed=0\n");
 }
 
 static void of_a_dead_node_given_to_another(sim_world *world)
@@ -50,13 +80,25 @@ static void of_a_dead_node_given_to_another(sim_world *world)
     story_list_node(world, 3, true);
     sim_node_start(third);
     story_until(world, 12000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] node-2 vanishes\n"
+                 "[ 3000ms] dns forgets node-2\n"
+                 "[ 3000ms] dns lists node-3\n"
+                 "[ 3000ms] node-3 starts\n"
+                 "[ 3000ms] node-3 dns_answer addresses=2 previous=0\n"
+                 "[ 3006ms] node-3 peer_hello node-1 version=1 head=0\n"
+                 "[ 3006ms] node-3 node_ready members=1 missing=0\n"
+                 "[ 3220ms] node-1 peer_replaced node-2 received=0 head=0\n"
+                 "[ 3220ms] node-1 peer_hello node-3 version=1 head=0\n"
+                 "[ 3501ms] node-1 peer_live node-3 received=0 head=0\n"
+                 "[ 3501ms] node-3 peer_live node-1 received=0 head=0\n");
 }
 
 static const story list[] = {
     {"addresses-this-node-itself", this_node_itself},
     {"addresses-two-of-one-node", two_of_one_node},
-    {"addresses-of-a-dead-node-given-to-another", of_a_dead_node_given_to_another},
+    {"addresses-of-a-dead-node-given-to-another",
+     of_a_dead_node_given_to_another},
 };
 
 const story_list stories_addresses = {list, CHD_COUNT(list)};

@@ -5,7 +5,9 @@ static void alone(sim_world *world)
 {
     sim_node_start(story_node(world, 1, true));
     story_until(world, 3000);
-    story_expect(world, "");
+    story_expect(world, "[    0ms] node-1 starts\n"
+                        "[    0ms] node-1 dns_answer addresses=1 previous=0\n"
+                        "[    0ms] node-1 node_ready members=0 missing=0\n");
 }
 
 static void two_by_dns(sim_world *world)
@@ -14,7 +16,17 @@ static void two_by_dns(sim_world *world)
     story_until(world, 1000);
     sim_node_start(story_node(world, 2, true));
     story_until(world, 3000);
-    story_expect(world, "");
+    story_expect(world, "[    0ms] node-1 starts\n"
+                        "[    0ms] node-1 dns_answer addresses=1 previous=0\n"
+                        "[    0ms] node-1 node_ready members=0 missing=0\n"
+                        "[ 1000ms] node-2 starts\n"
+                        "[ 1000ms] node-2 dns_answer addresses=2 previous=0\n"
+                        "[ 1005ms] node-1 peer_hello node-2 version=1 head=0\n"
+                        "[ 1006ms] node-2 peer_hello node-1 version=1 head=0\n"
+                        "[ 1006ms] node-2 node_ready members=1 missing=0\n"
+                        "[ 1501ms] node-1 peer_live node-2 received=0 head=0\n"
+                        "[ 1501ms] node-2 peer_live node-1 received=0 head=0\n"
+                        "[ 2000ms] node-1 dns_answer addresses=2 previous=1\n");
 }
 
 static void third(sim_world *world)
@@ -25,7 +37,19 @@ static void third(sim_world *world)
     story_skip(world);
     sim_node_start(story_node(world, 3, true));
     story_until(world, 4000);
-    story_expect(world, "");
+    story_expect(world, "[ 2000ms] node-3 starts\n"
+                        "[ 2000ms] node-3 dns_answer addresses=3 previous=0\n"
+                        "[ 2005ms] node-1 peer_hello node-3 version=1 head=0\n"
+                        "[ 2005ms] node-2 peer_hello node-3 version=1 head=0\n"
+                        "[ 2006ms] node-3 peer_hello node-1 version=1 head=0\n"
+                        "[ 2006ms] node-3 peer_hello node-2 version=1 head=0\n"
+                        "[ 2006ms] node-3 node_ready members=2 missing=0\n"
+                        "[ 2501ms] node-1 peer_live node-3 received=0 head=0\n"
+                        "[ 2501ms] node-3 peer_live node-2 received=0 head=0\n"
+                        "[ 2501ms] node-3 peer_live node-1 received=0 head=0\n"
+                        "[ 2501ms] node-2 peer_live node-3 received=0 head=0\n"
+                        "[ 3000ms] node-1 dns_answer addresses=3 previous=2\n"
+                        "[ 3000ms] node-2 dns_answer addresses=3 previous=2\n");
 }
 
 static void one_side_sees_the_other(sim_world *world)
@@ -38,7 +62,17 @@ static void one_side_sees_the_other(sim_world *world)
     story_until(world, 1000);
     sim_node_start(second);
     story_until(world, 3000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[    0ms] node-1 starts\n"
+                 "[    0ms] node-1 dns_answer addresses=1 previous=0\n"
+                 "[    0ms] node-1 node_ready members=0 missing=0\n"
+                 "[ 1000ms] node-2 starts\n"
+                 "[ 1000ms] node-2 dns_answer addresses=2 previous=0\n"
+                 "[ 1005ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[ 1006ms] node-2 peer_hello node-1 version=1 head=0\n"
+                 "[ 1006ms] node-2 node_ready members=1 missing=0\n"
+                 "[ 1501ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[ 1501ms] node-2 peer_live node-1 received=0 head=0\n");
 }
 
 static void nobody_answers(sim_world *world)
@@ -46,10 +80,22 @@ static void nobody_answers(sim_world *world)
     (void)story_node(world, 2, true);
     sim_node_start(story_node(world, 1, true));
     story_until(world, 7000);
-    story_expect(world, "");
+    story_expect(world, "[    0ms] node-1 starts\n"
+                        "[    0ms] node-1 dns_answer addresses=2 previous=0\n"
+                        "[ 5000ms] node-1 node_ready members=0 missing=1\n"
+                        "[ 5000ms] node-1 node_degraded at node-2 members=0 "
+                        "missing=1\n");
     sim_node_start(world->nodes[1]);
     story_until(world, 9000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 7000ms] node-2 starts\n"
+                 "[ 7000ms] node-2 dns_answer addresses=2 previous=0\n"
+                 "[ 7005ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[ 7005ms] node-1 node_whole members=1 missing=0\n"
+                 "[ 7006ms] node-2 peer_hello node-1 version=1 head=0\n"
+                 "[ 7006ms] node-2 node_ready members=1 missing=0\n"
+                 "[ 7501ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[ 7501ms] node-2 peer_live node-1 received=0 head=0\n");
 }
 
 static void names_do_not_answer(sim_world *world)
@@ -57,7 +103,9 @@ static void names_do_not_answer(sim_world *world)
     world->dns.unknown = true;
     sim_node_start(story_node(world, 1, true));
     story_until(world, 7000);
-    story_expect(world, "");
+    story_expect(world, "[    0ms] node-1 starts\n"
+                        "[    0ms] node-1 dns_unknown addresses=0 previous=0\n"
+                        "[ 5000ms] node-1 node_ready members=0 missing=0\n");
 }
 
 static void while_others_publish(sim_world *world)
@@ -74,7 +122,33 @@ static void while_others_publish(sim_world *world)
     story_until(world, 1700);
     story_invalidate(first, "episodes", "53");
     story_until(world, 3000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[    0ms] node-1 starts\n"
+                 "[    0ms] node-1 dns_answer addresses=1 previous=0\n"
+                 "[    0ms] node-1 node_ready members=0 missing=0\n"
+                 "[    0ms] node-1 session_open session=0 pid=1 \"app-1\"\n"
+                 "[    0ms] app-1 reset subscribed episodes\n"
+                 "[ 1000ms] app-1 publishes episodes 51\n"
+                 "[ 1000ms] app-1 event node-1:1 invalidate episodes 51\n"
+                 "[ 1100ms] node-2 starts\n"
+                 "[ 1100ms] node-2 dns_answer addresses=2 previous=0\n"
+                 "[ 1100ms] node-2 session_open session=0 pid=1 \"app-2\"\n"
+                 "[ 1100ms] app-2 reset subscribed episodes\n"
+                 "[ 1102ms] app-1 publishes episodes 52\n"
+                 "[ 1102ms] app-1 event node-1:2 invalidate episodes 52\n"
+                 "[ 1105ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[ 1106ms] node-2 peer_hello node-1 version=1 head=2\n"
+                 "[ 1106ms] node-2 baseline_adopted node-1 position=2 "
+                 "previous=0\n"
+                 "[ 1106ms] node-2 node_ready members=1 missing=0\n"
+                 "[ 1106ms] node-2 session_reset session=0 reason=4\n"
+                 "[ 1106ms] app-2 reset joined everything\n"
+                 "[ 1501ms] node-2 peer_live node-1 received=2 head=2\n"
+                 "[ 1601ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[ 1700ms] app-1 publishes episodes 53\n"
+                 "[ 1700ms] app-1 event node-1:3 invalidate episodes 53\n"
+                 "[ 1701ms] app-2 event node-1:3 invalidate episodes 53\n"
+                 "[ 2000ms] node-1 dns_answer addresses=2 previous=1\n");
 }
 
 static void events_do_not_come(sim_world *world)
@@ -85,10 +159,33 @@ static void events_do_not_come(sim_world *world)
     sim_node_start(story_node(world, 1, true));
     sim_node_start(story_node(world, 2, true));
     story_until(world, 40000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[    0ms] node-1 starts\n"
+                 "[    0ms] node-2 starts\n"
+                 "[    0ms] node-1 dns_answer addresses=2 previous=0\n"
+                 "[    0ms] node-2 dns_answer addresses=2 previous=0\n"
+                 "[    5ms] node-2 peer_hello node-1 version=1 head=0\n"
+                 "[    5ms] node-2 node_ready members=1 missing=0\n"
+                 "[    5ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[    5ms] node-1 node_ready members=1 missing=0\n"
+                 "[  501ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[ 2774ms] node-1 peer_redialled node-2 silent_ms=2769 "
+                 "attempts=1\n"
+                 "[ 2779ms] node-2 peer_deaf_to_us node-1 silent_ms=0 "
+                 "received=0\n"
+                 "[ 5135ms] node-1 peer_redialled node-2 silent_ms=5130 "
+                 "attempts=2\n"
+                 "[10000ms] node-1 peer_redialled node-2 silent_ms=9995 "
+                 "attempts=3\n"
+                 "[19510ms] node-1 peer_redialled node-2 silent_ms=19505 "
+                 "attempts=4\n"
+                 "[38963ms] node-1 peer_redialled node-2 silent_ms=38958 "
+                 "attempts=5\n");
     world->options.canary = SIM_CANARY_NONE;
     story_until(world, 75000);
-    story_expect(world, "");
+    story_expect(world, "[40501ms] node-1 peer_live node-2 received=0 head=0\n"
+                        "[41000ms] node-2 peer_hears_us node-1 silent_ms=151 "
+                        "received=0\n");
 }
 
 static const story list[] = {

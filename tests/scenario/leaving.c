@@ -15,7 +15,18 @@ static void goodbye(sim_world *world)
     story_until(world, 2500);
     story_list_node(world, 2, false);
     story_until(world, 20000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] app-2 publishes episodes 51\n"
+                 "[ 2000ms] app-2 event node-2:1 invalidate episodes 51\n"
+                 "[ 2001ms] app-1 event node-2:1 invalidate episodes 51\n"
+                 "[ 2100ms] node-2 node_draining head=1 sessions=1\n"
+                 "[ 2100ms] app-2 goodbye\n"
+                 "[ 2102ms] node-2 exits\n"
+                 "[ 2103ms] node-1 peer_left node-2 received=1 head=0\n"
+                 "[ 2500ms] dns forgets node-2\n"
+                 "[ 3000ms] node-1 dns_answer addresses=1 previous=2\n"
+                 "[13000ms] node-1 peer_forgotten at node-2 silent_ms=10897 "
+                 "listed=0\n");
 }
 
 static void killed(sim_world *world)
@@ -28,7 +39,19 @@ static void killed(sim_world *world)
     story_until(world, 8000);
     story_list_node(world, 2, false);
     story_until(world, 30000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] node-2 is killed\n"
+                 "[ 4618ms] node-1 peer_silent node-2 silent_ms=2617 "
+                 "received=0\n"
+                 "[ 4618ms] node-1 node_degraded node-2 members=1 "
+                 "missing=1\n"
+                 "[ 8000ms] dns forgets node-2\n"
+                 "[ 9000ms] node-1 dns_answer addresses=1 previous=2\n"
+                 "[12031ms] node-1 peer_dead node-2 silent_ms=10030 "
+                 "received=0\n"
+                 "[12031ms] node-1 peer_forgotten node-2 silent_ms=10030 "
+                 "listed=0\n"
+                 "[12031ms] node-1 node_whole members=0 missing=0\n");
 }
 
 static void still_talking_without_dns(sim_world *world)
@@ -40,7 +63,10 @@ static void still_talking_without_dns(sim_world *world)
     story_list_node(world, 1, false);
     story_list_node(world, 2, false);
     story_until(world, 60000);
-    story_expect(world, "");
+    story_expect(world, "[ 2000ms] dns forgets node-1\n"
+                        "[ 2000ms] dns forgets node-2\n"
+                        "[ 3000ms] node-1 dns_empty addresses=0 previous=2\n"
+                        "[ 3000ms] node-2 dns_empty addresses=0 previous=2\n");
 }
 
 static void restarted_at_the_same_address(sim_world *world)
@@ -59,7 +85,22 @@ static void restarted_at_the_same_address(sim_world *world)
     story_until(world, 4000);
     story_invalidate(world->apps[1], "episodes", "52");
     story_until(world, 5000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2100ms] node-2 is killed\n"
+                 "[ 2200ms] node-2 starts\n"
+                 "[ 2200ms] node-2 dns_answer addresses=2 previous=0\n"
+                 "[ 2206ms] node-2 peer_hello node-1 version=1 head=0\n"
+                 "[ 2206ms] node-2 origins_heard_of origins=1 sessions=0\n"
+                 "[ 2206ms] node-2 node_ready members=1 missing=0\n"
+                 "[ 2307ms] node-1 peer_replaced node-2 received=1 head=0\n"
+                 "[ 2307ms] node-1 peer_hello node-2.2 version=1 head=0\n"
+                 "[ 2327ms] node-2 session_open session=0 pid=1 \"app-2\"\n"
+                 "[ 2327ms] app-2 reset subscribed episodes\n"
+                 "[ 2501ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[ 2701ms] node-1 peer_live node-2.2 received=0 head=0\n"
+                 "[ 4000ms] app-2 publishes episodes 52\n"
+                 "[ 4000ms] app-2 event node-2.2:1 invalidate episodes 52\n"
+                 "[ 4001ms] app-1 event node-2.2:1 invalidate episodes 52\n");
 }
 
 static void drain_waits_for_replication(sim_world *world)
@@ -75,7 +116,15 @@ static void drain_waits_for_replication(sim_world *world)
     story_until(world, 2100);
     sim_node_drain(world->nodes[0]);
     story_until(world, 6000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] world blocks node-1 to node-2 for 1500 ms\n"
+                 "[ 2000ms] app-1 publishes episodes 51\n"
+                 "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
+                 "[ 2100ms] node-1 node_draining head=1 sessions=1\n"
+                 "[ 2100ms] app-1 goodbye\n"
+                 "[ 3501ms] app-2 event node-1:1 invalidate episodes 51\n"
+                 "[ 3724ms] node-1 exits\n"
+                 "[ 3725ms] node-2 peer_left node-1 received=1 head=1\n");
 }
 
 static void drain_does_not_wait_for_the_dead(sim_world *world)
@@ -91,7 +140,15 @@ static void drain_does_not_wait_for_the_dead(sim_world *world)
     story_until(world, 2100);
     sim_node_drain(world->nodes[0]);
     story_until(world, 10000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] node-2 vanishes\n"
+                 "[ 2000ms] app-1 publishes episodes 51\n"
+                 "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
+                 "[ 2100ms] node-1 node_draining head=1 sessions=1\n"
+                 "[ 2100ms] app-1 goodbye\n"
+                 "[ 4433ms] node-1 peer_silent node-2 silent_ms=2576 "
+                 "received=0\n"
+                 "[ 4433ms] node-1 exits\n");
 }
 
 static void last_words_of_the_dead(sim_world *world)
@@ -109,7 +166,37 @@ static void last_words_of_the_dead(sim_world *world)
     sim_node_end(world->nodes[0], SIM_END_KILL);
     story_list_node(world, 1, false);
     story_until(world, 30000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] world blocks node-1 to node-3 for 60000 ms\n"
+                 "[ 2000ms] app-1 publishes episodes 51\n"
+                 "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
+                 "[ 2001ms] app-2 event node-1:1 invalidate episodes 51\n"
+                 "[ 2100ms] node-1 is killed\n"
+                 "[ 2100ms] dns forgets node-1\n"
+                 "[ 3000ms] node-2 dns_answer addresses=2 previous=3\n"
+                 "[ 3000ms] node-3 dns_answer addresses=2 previous=3\n"
+                 "[ 4691ms] node-2 peer_silent node-1 silent_ms=2690 "
+                 "received=1\n"
+                 "[ 4691ms] node-2 node_degraded node-1 members=2 "
+                 "missing=1\n"
+                 "[ 4704ms] node-3 peer_silent node-1 silent_ms=2703 "
+                 "received=0\n"
+                 "[ 4704ms] node-3 node_degraded node-1 members=2 "
+                 "missing=1\n"
+                 "[12073ms] node-2 peer_dead node-1 silent_ms=10072 "
+                 "received=1\n"
+                 "[12073ms] node-2 peer_forgotten node-1 silent_ms=10072 "
+                 "listed=0\n"
+                 "[12073ms] node-2 node_whole members=1 missing=0\n"
+                 "[12307ms] node-3 peer_dead node-1 silent_ms=10306 "
+                 "received=0\n"
+                 "[12307ms] node-3 peer_forgotten node-1 silent_ms=10306 "
+                 "listed=0\n"
+                 "[12307ms] node-3 node_whole members=1 missing=0\n"
+                 "[14894ms] node-3 events_lost node-1 expected=1 "
+                 "received=1\n"
+                 "[14894ms] node-3 session_reset session=0 reason=2\n"
+                 "[14894ms] app-3 reset lost everything\n");
 }
 
 static const story list[] = {
@@ -118,7 +205,8 @@ static const story list[] = {
     {"leaving-still-talking-without-dns", still_talking_without_dns},
     {"leaving-restarted-at-the-same-address", restarted_at_the_same_address},
     {"leaving-drain-waits-for-replication", drain_waits_for_replication},
-    {"leaving-drain-does-not-wait-for-the-dead", drain_does_not_wait_for_the_dead},
+    {"leaving-drain-does-not-wait-for-the-dead",
+     drain_does_not_wait_for_the_dead},
     {"leaving-last-words-of-the-dead", last_words_of_the_dead},
 };
 

@@ -10,7 +10,20 @@ static void other_version(sim_world *world)
     world->dns.listed[0] = true;
     sim_node_start(second);
     story_until(world, 70000);
-    story_expect(world, "");
+    story_expect(world, "[    0ms] node-1 starts\n"
+                        "[    0ms] node-2 starts\n"
+                        "[    0ms] node-1 dns_answer addresses=2 previous=0\n"
+                        "[    0ms] node-2 dns_answer addresses=2 previous=0\n"
+                        "[    5ms] node-2 peer_refused at node-1 version_min=1 "
+                        "version_max=1\n"
+                        "[    5ms] node-1 peer_refused at node-2 version_min=2 "
+                        "version_max=2\n"
+                        "[ 5000ms] node-2 node_ready members=0 missing=1\n"
+                        "[ 5000ms] node-2 node_degraded at node-1 members=0 "
+                        "missing=1\n"
+                        "[ 5000ms] node-1 node_ready members=0 missing=1\n"
+                        "[ 5000ms] node-1 node_degraded at node-2 members=0 "
+                        "missing=1\n");
 }
 
 static void other_cluster(sim_world *world)
@@ -22,7 +35,27 @@ static void other_cluster(sim_world *world)
     world->dns.listed[0] = true;
     sim_node_start(second);
     story_until(world, 40000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[    0ms] node-1 starts\n"
+                 "[    0ms] node-2 starts\n"
+                 "[    0ms] node-1 dns_answer addresses=2 previous=0\n"
+                 "[    0ms] node-2 dns_answer addresses=2 previous=0\n"
+                 "[    5ms] node-2 message_of_other_cluster bytes=56 "
+                 "count=1 \"test\"\n"
+                 "[    5ms] node-1 message_of_other_cluster bytes=59 "
+                 "count=1 \"staging\"\n"
+                 "[    6ms] node-1 peer_refuses_us at node-2 version_min=1 "
+                 "version_max=1 \"this node belongs to another cluster "
+                 "(cluster.name)\"\n"
+                 "[    6ms] node-2 peer_refuses_us at node-1 version_min=1 "
+                 "version_max=1 \"this node belongs to another cluster "
+                 "(cluster.name)\"\n"
+                 "[ 5000ms] node-1 node_ready members=0 missing=1\n"
+                 "[ 5000ms] node-1 node_degraded at node-2 members=0 "
+                 "missing=1\n"
+                 "[ 5000ms] node-2 node_ready members=0 missing=1\n"
+                 "[ 5000ms] node-2 node_degraded at node-1 members=0 "
+                 "missing=1\n");
 }
 
 static void more_peers_than_room(sim_world *world)
@@ -36,7 +69,46 @@ static void more_peers_than_room(sim_world *world)
         sim_node_start(world->nodes[n - 1]);
     }
     story_until(world, 8000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[    0ms] node-1 starts\n"
+                 "[    0ms] node-2 starts\n"
+                 "[    0ms] node-3 starts\n"
+                 "[    0ms] node-4 starts\n"
+                 "[    0ms] node-1 dns_answer addresses=4 previous=0\n"
+                 "[    0ms] node-1 peers_full limit=2 count=4\n"
+                 "[    0ms] node-2 dns_answer addresses=4 previous=0\n"
+                 "[    0ms] node-3 dns_answer addresses=4 previous=0\n"
+                 "[    0ms] node-4 dns_answer addresses=4 previous=0\n"
+                 "[    5ms] node-2 peer_hello node-1 version=1 head=0\n"
+                 "[    5ms] node-2 peer_hello node-3 version=1 head=0\n"
+                 "[    5ms] node-2 peer_hello node-4 version=1 head=0\n"
+                 "[    5ms] node-2 node_ready members=3 missing=0\n"
+                 "[    5ms] node-3 peer_hello node-1 version=1 head=0\n"
+                 "[    5ms] node-3 peer_hello node-2 version=1 head=0\n"
+                 "[    5ms] node-3 peer_hello node-4 version=1 head=0\n"
+                 "[    5ms] node-3 node_ready members=3 missing=0\n"
+                 "[    5ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[    5ms] node-1 peer_hello node-3 version=1 head=0\n"
+                 "[    5ms] node-1 peers_full limit=2 count=2\n"
+                 "[    5ms] node-4 peer_hello node-2 version=1 head=0\n"
+                 "[    5ms] node-4 peer_hello node-3 version=1 head=0\n"
+                 "[    6ms] node-4 peer_refuses_us at node-1 version_min=1 "
+                 "version_max=1 \"too many peers (limits.peers)\"\n"
+                 "[  501ms] node-2 peer_live node-4 received=0 head=0\n"
+                 "[  501ms] node-2 peer_live node-3 received=0 head=0\n"
+                 "[  501ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[  501ms] node-3 peer_live node-4 received=0 head=0\n"
+                 "[  501ms] node-3 peer_live node-2 received=0 head=0\n"
+                 "[  501ms] node-3 peer_live node-1 received=0 head=0\n"
+                 "[  501ms] node-1 peer_live node-3 received=0 head=0\n"
+                 "[  501ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[  501ms] node-4 peer_live node-3 received=0 head=0\n"
+                 "[  501ms] node-4 peer_live node-2 received=0 head=0\n"
+                 "[ 5000ms] node-4 node_ready members=2 missing=1\n"
+                 "[ 5000ms] node-4 node_degraded at node-1 members=2 "
+                 "missing=1\n"
+                 "[ 5000ms] node-1 node_ready members=2 missing=1\n"
+                 "[ 5000ms] node-1 node_degraded members=2 missing=1\n");
 }
 
 static void two_with_the_same_address(sim_world *world)
@@ -50,7 +122,15 @@ static void two_with_the_same_address(sim_world *world)
     third->setup.announce = world->nodes[1]->endpoint;
     sim_node_start(third);
     story_until(world, 20000);
-    story_expect(world, "");
+    story_expect(world, "[ 2000ms] node-3 starts\n"
+                        "[ 2000ms] node-3 dns_answer addresses=2 previous=0\n"
+                        "[ 2006ms] node-3 peer_hello node-1 version=1 head=0\n"
+                        "[ 2006ms] node-3 node_ready members=1 missing=0\n"
+                        "[ 2501ms] node-3 peer_live node-1 received=0 head=0\n"
+                        "[ 4773ms] node-3 peer_deaf_to_us node-1 silent_ms=272 "
+                        "received=0\n"
+                        "[15471ms] node-1 peer_address_conflict node-3 known=0 "
+                        "listed=1\n");
 }
 
 static void our_own_address(sim_world *world)
@@ -62,7 +142,16 @@ static void our_own_address(sim_world *world)
     sim_node_start(world->nodes[0]);
     sim_node_start(second);
     story_until(world, 15000);
-    story_expect(world, "");
+    story_expect(world, "[    0ms] node-1 starts\n"
+                        "[    0ms] node-2 starts\n"
+                        "[    0ms] node-1 dns_answer addresses=2 previous=0\n"
+                        "[    0ms] node-2 dns_answer addresses=2 previous=0\n"
+                        "[    5ms] node-2 peer_address_conflict node-1 known=0 "
+                        "listed=0\n"
+                        "[    6ms] node-2 node_ready members=0 missing=0\n"
+                        "[ 5000ms] node-1 node_ready members=0 missing=1\n"
+                        "[ 5000ms] node-1 node_degraded at node-2 members=0 "
+                        "missing=1\n");
 }
 
 static const story list[] = {

@@ -13,7 +13,20 @@ static void frozen_node_is_forgiven(sim_world *world)
     story_until(world, 5000);
     story_invalidate(world->apps[0], "episodes", "51");
     story_until(world, 8000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] node-2 freezes\n"
+                 "[ 4618ms] node-1 peer_silent node-2 silent_ms=2617 "
+                 "received=0\n"
+                 "[ 4618ms] node-1 node_degraded node-2 members=1 "
+                 "missing=1\n"
+                 "[ 5000ms] app-1 publishes episodes 51\n"
+                 "[ 5000ms] app-1 event node-1:1 invalidate episodes 51\n"
+                 "[ 6000ms] node-2 thaws\n"
+                 "[ 6000ms] app-2 event node-1:1 invalidate episodes 51\n"
+                 "[ 6001ms] node-1 peer_back node-2 silent_ms=4000 "
+                 "received=0\n"
+                 "[ 6001ms] node-1 node_whole members=1 missing=0\n"
+                 "[ 6501ms] node-1 peer_live node-2 received=0 head=0\n");
 }
 
 static void frozen_and_forgotten(sim_world *world)
@@ -29,7 +42,24 @@ static void frozen_and_forgotten(sim_world *world)
     story_skip(world);
     sim_node_freeze(first, 20000 * CHD_MS);
     story_until(world, 30000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] node-1 freezes\n"
+                 "[ 4794ms] node-2 peer_silent node-1 silent_ms=2793 "
+                 "received=0\n"
+                 "[ 4794ms] node-2 node_degraded node-1 members=1 "
+                 "missing=1\n"
+                 "[12252ms] node-2 peer_dead node-1 silent_ms=10251 "
+                 "received=0\n"
+                 "[12252ms] node-2 peer_forgotten node-1 silent_ms=10251 "
+                 "listed=0\n"
+                 "[12252ms] node-2 node_whole members=0 missing=0\n"
+                 "[20000ms] node-1 thaws\n"
+                 "[22782ms] node-1 peer_deaf_to_us node-2 silent_ms=281 "
+                 "received=0\n"
+                 "[22783ms] node-2 peer_hello node-1 version=1 head=0\n"
+                 "[23001ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[23274ms] node-1 peer_hears_us node-2 silent_ms=19 "
+                 "received=0\n");
 }
 
 static void slow_session_is_reset(sim_world *world)
@@ -46,7 +76,37 @@ static void slow_session_is_reset(sim_world *world)
     story_until(world, 3900);
     story_skip(world);
     story_until(world, 6000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 4000ms] app-2 event node-1:1 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:2 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:3 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:4 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:5 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:6 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:7 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:8 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:9 message new-episode\n"
+                 "[ 4000ms] node-2 session_reset session=0 reason=3\n"
+                 "[ 4000ms] app-2 reset slow everything\n"
+                 "[ 4000ms] app-2 event node-1:82 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:83 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:84 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:85 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:86 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:87 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:88 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:89 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:90 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:91 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:92 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:93 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:94 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:95 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:96 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:97 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:98 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:99 message new-episode\n"
+                 "[ 4000ms] app-2 event node-1:100 message new-episode\n");
 }
 
 static void short_outage_loses_nothing(sim_world *world)
@@ -61,7 +121,12 @@ static void short_outage_loses_nothing(sim_world *world)
     story_block(world, 2, 1, 2000);
     story_invalidate(world->apps[0], "episodes", "51");
     story_until(world, 6000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] world blocks node-1 to node-2 for 2000 ms\n"
+                 "[ 2000ms] world blocks node-2 to node-1 for 2000 ms\n"
+                 "[ 2000ms] app-1 publishes episodes 51\n"
+                 "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
+                 "[ 4001ms] app-2 event node-1:1 invalidate episodes 51\n");
 }
 
 static void long_outage(sim_world *world)
@@ -76,7 +141,33 @@ static void long_outage(sim_world *world)
     story_block(world, 2, 1, 30000);
     story_invalidate(world->apps[0], "episodes", "51");
     story_until(world, 70000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] world blocks node-1 to node-2 for 30000 ms\n"
+                 "[ 2000ms] world blocks node-2 to node-1 for 30000 ms\n"
+                 "[ 2000ms] app-1 publishes episodes 51\n"
+                 "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
+                 "[ 4618ms] node-1 peer_silent node-2 silent_ms=2617 "
+                 "received=0\n"
+                 "[ 4618ms] node-1 node_degraded node-2 members=1 "
+                 "missing=1\n"
+                 "[ 4666ms] node-2 peer_silent node-1 silent_ms=2665 "
+                 "received=0\n"
+                 "[ 4666ms] node-2 node_degraded node-1 members=1 "
+                 "missing=1\n"
+                 "[12031ms] node-1 peer_dead node-2 silent_ms=10030 "
+                 "received=0\n"
+                 "[12085ms] node-2 peer_dead node-1 silent_ms=10084 "
+                 "received=0\n"
+                 "[33567ms] node-2 peer_hello node-1 version=1 head=1\n"
+                 "[33567ms] node-2 node_whole members=1 missing=0\n"
+                 "[33568ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[33568ms] node-1 node_whole members=1 missing=0\n"
+                 "[34001ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[35501ms] node-2 events_lost node-1 expected=1 "
+                 "received=1\n"
+                 "[35501ms] node-2 peer_live node-1 received=1 head=1\n"
+                 "[35501ms] node-2 session_reset session=0 reason=2\n"
+                 "[35501ms] app-2 reset lost everything\n");
 }
 
 static void last_event_is_lost(sim_world *world)
@@ -90,7 +181,13 @@ static void last_event_is_lost(sim_world *world)
     story_invalidate(world->apps[0], "episodes", "51");
     sim_link_cut(world, world->nodes[0], world->nodes[1]);
     story_until(world, 5000);
-    story_expect(world, "");
+    story_expect(world,
+                 "[ 2000ms] app-1 publishes episodes 51\n"
+                 "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
+                 "[ 2501ms] node-2 events_lost node-1 expected=1 "
+                 "received=1\n"
+                 "[ 2501ms] node-2 session_reset session=0 reason=2\n"
+                 "[ 2501ms] app-2 reset lost everything\n");
 }
 
 static void one_way(sim_world *world)
@@ -103,7 +200,19 @@ static void one_way(sim_world *world)
     story_skip(world);
     story_block(world, 1, 2, 8000);
     story_until(world, 15000);
-    story_expect(world, "");
+    story_expect(world, "[ 2000ms] world blocks node-1 to node-2 for 8000 ms\n"
+                        "[ 4666ms] node-2 peer_silent node-1 silent_ms=2665 "
+                        "received=0\n"
+                        "[ 4666ms] node-2 node_degraded node-1 members=1 "
+                        "missing=1\n"
+                        "[ 6954ms] node-1 peer_deaf_to_us node-2 silent_ms=453 "
+                        "received=0\n"
+                        "[10001ms] node-2 peer_back node-1 silent_ms=8000 "
+                        "received=0\n"
+                        "[10001ms] node-2 node_whole members=1 missing=0\n"
+                        "[10501ms] node-2 peer_live node-1 received=0 head=0\n"
+                        "[11000ms] node-1 peer_hears_us node-2 silent_ms=306 "
+                        "received=0\n");
 }
 
 static const story list[] = {

@@ -225,8 +225,8 @@ static void read_stream(sim_app *app)
 
     while (app->stream != NULL &&
            sim_pipe_take(&app->stream->to_app, &message)) {
-        const chd_err err = chd_client_receive(app->client, clock_of(app),
-                                               message, &delivery);
+        const chd_err err =
+            chd_client_receive(app->client, clock_of(app), message, &delivery);
         if (err != CHD_OK) {
             sim_fail(app->world, "stream", "%s cannot read its sidecar: %s",
                      app->name, chd_err_text(err));

@@ -75,6 +75,7 @@ void sim_app_restart(sim_app *app);
 /* Stop reading until a time. */
 void sim_app_pause(sim_app *app, uint64_t until_ns);
 
+/* Change what it is subscribed to; filter is an index in filters. */
 void sim_app_subscribe(sim_app *app, chd_match match, const char *topic);
 void sim_app_unsubscribe(sim_app *app, uint32_t filter);
 

@@ -24,8 +24,7 @@ void sim_canary_applies(sim_node *node, uint32_t session, chd_bytes message);
 /* Return a node's deadline as its shell sees it. */
 uint64_t sim_canary_deadline(const sim_node *node, uint64_t deadline_ns);
 
-/* Tell whether an application is to lose this delivery, or to get it twice, or
- * back to front. */
+/* What becomes of a delivery. */
 typedef enum sim_mischief {
     SIM_MISCHIEF_NONE,
     SIM_MISCHIEF_DROP,   /* the application never hears of it         */
@@ -33,6 +32,8 @@ typedef enum sim_mischief {
     SIM_MISCHIEF_TWICE,
     SIM_MISCHIEF_BACKWARDS,
 } sim_mischief;
+
+/* Return what is to become of this one. */
 sim_mischief sim_canary_delivers(sim_app *app, const chd_delivery *delivery);
 
 #endif

@@ -17,14 +17,12 @@ static void apply_event(sim_app *app, const chd_event *event)
     }
     for (uint32_t key = 0; key < model->keys.count; key++) {
         uint32_t *cached = &app->cache[topic][key];
-        if (!sim_target_covers(model, event->target_kind, event->target,
-                               key)) {
+        if (!sim_target_covers(model, event->target_kind, event->target, key)) {
             continue;
         }
         if (event->kind == CHD_KIND_INVALIDATE) {
             *cached = 0;
-        } else if (*cached != 0 &&
-                   sim_update_version(event->value) > *cached) {
+        } else if (*cached != 0 && sim_update_version(event->value) > *cached) {
             /* Only in the place of something older: an invalidation that is
              * newer may have come first. */
             *cached = sim_update_version(event->value);

@@ -63,8 +63,8 @@ void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record)
     }
     sim_owed *owed = sim_owed_of(app, index);
     if (event.seq <= owed->last) {
-        sim_fail(app->world, "order", "%s gets node-%u.%u:%" PRIu64 " after %u", app->name,
-                 origin->node, origin->life, event.seq, owed->last);
+        sim_fail(app->world, "order", "%s gets node-%u.%u:%" PRIu64 " after %u",
+                 app->name, origin->node, origin->life, event.seq, owed->last);
         return;
     }
     owed->last = (uint32_t)event.seq;
@@ -92,9 +92,9 @@ static void check_reason(sim_app *app, uint64_t reason)
     const uint64_t greetings = node->greetings;
 
     if (resets[CHD_RESET_SUBSCRIBED] > app->asked) {
-        sim_fail(app->world, "storm", "%s: RESET %" PRIu64
-                 " for %" PRIu64 " subscriptions", app->name,
-                 resets[CHD_RESET_SUBSCRIBED], app->asked);
+        sim_fail(app->world, "storm",
+                 "%s: RESET %" PRIu64 " for %" PRIu64 " subscriptions",
+                 app->name, resets[CHD_RESET_SUBSCRIBED], app->asked);
     }
     if (resets[CHD_RESET_LOST] + resets[CHD_RESET_JOINED] >
         losses + greetings) {
@@ -112,8 +112,9 @@ static void check_reason(sim_app *app, uint64_t reason)
     if (app->world->phase >= SIM_PHASE_STEADY &&
         reason != CHD_RESET_SUBSCRIBED &&
         app->late_resets++ >= node->dead_gaps) {
-        sim_fail(app->world, "steady", "%s: RESET for reason %" PRIu64
-                 " when all is well", app->name, reason);
+        sim_fail(app->world, "steady",
+                 "%s: RESET for reason %" PRIu64 " when all is well", app->name,
+                 reason);
     }
 }
 

@@ -108,8 +108,7 @@ static void block(sim_world *world, const sim_node *from, const sim_node *to,
 
 static void partition(sim_world *world)
 {
-    const uint64_t until =
-        world->now_ns + any_duration(world, 30 * CHD_SECOND);
+    const uint64_t until = world->now_ns + any_duration(world, 30 * CHD_SECOND);
     const uint64_t sides = chd_prng_next(&world->prng);
 
     for (uint32_t a = 0; a < world->node_count; a++) {

@@ -6,10 +6,10 @@ void sim_ledger_start(sim_ledger *ledger, uint64_t id, uint32_t node,
                       uint32_t life)
 {
     if (ledger->origin_count == ledger->origin_cap) {
-        ledger->origin_cap = ledger->origin_cap == 0 ? 16
-                                                     : 2 * ledger->origin_cap;
-        ledger->origins = realloc(ledger->origins,
-                                  ledger->origin_cap * sizeof(sim_origin));
+        ledger->origin_cap =
+            ledger->origin_cap == 0 ? 16 : 2 * ledger->origin_cap;
+        ledger->origins =
+            realloc(ledger->origins, ledger->origin_cap * sizeof(sim_origin));
         CHD_ASSERT(ledger->origins != NULL);
     }
     ledger->origins[ledger->origin_count++] =

@@ -31,8 +31,7 @@ bool sim_link_path(const sim_world *world, const sim_node *from,
 
 /* --- connecting ----------------------------------------------------------- */
 
-sim_node *sim_link_node_at(const sim_world *world,
-                           const chd_endpoint *endpoint)
+sim_node *sim_link_node_at(const sim_world *world, const chd_endpoint *endpoint)
 {
     for (uint32_t i = 0; i < world->node_count; i++) {
         if (world->nodes[i]->running &&
@@ -47,8 +46,8 @@ static sim_node *reachable(const sim_conn *conn)
 {
     sim_node *target = sim_link_node_at(conn->world, &conn->endpoint);
 
-    if (target == NULL || target->frozen ||
-        conn->owner->frozen || sim_canary_blocks(conn) ||
+    if (target == NULL || target->frozen || conn->owner->frozen ||
+        sim_canary_blocks(conn) ||
         !sim_link_path(conn->world, conn->owner, target) ||
         !sim_link_path(conn->world, target, conn->owner)) {
         return NULL;
@@ -78,9 +77,8 @@ static void subscribe(sim_conn *conn)
     if (target->subscriber_count == target->subscriber_cap) {
         target->subscriber_cap =
             target->subscriber_cap == 0 ? 16 : 2 * target->subscriber_cap;
-        target->subscribers =
-            realloc(target->subscribers,
-                    target->subscriber_cap * sizeof(sim_conn *));
+        target->subscribers = realloc(
+            target->subscribers, target->subscriber_cap * sizeof(sim_conn *));
         CHD_ASSERT(target->subscribers != NULL);
     }
     target->subscribers[target->subscriber_count++] = conn;
@@ -306,7 +304,7 @@ void sim_link_broadcast(sim_node *node, chd_bytes bytes, bool is_events)
     }
 }
 
-/* --- nodes and faults ------------------------------------------------------ */
+/* --- nodes and faults ----------------------------------------------------- */
 
 static void notice(void *who, uint64_t token)
 {
@@ -321,8 +319,8 @@ static void notice(void *who, uint64_t token)
 static void lose_target(sim_conn *conn, sim_end end)
 {
     sim_world *world = conn->world;
-    const bool told = end != SIM_END_CRASH &&
-                      sim_link_path(world, conn->target, conn->owner);
+    const bool told =
+        end != SIM_END_CRASH && sim_link_path(world, conn->target, conn->owner);
     const uint64_t patience = conn->events ? KEEPALIVE : MAXRT;
 
     if (end != SIM_END_ORDER) {
@@ -330,10 +328,10 @@ static void lose_target(sim_conn *conn, sim_end end)
     }
     unsubscribe(conn);
     conn->half_open = true;
-    const uint64_t at =
-        told ? chd_max_u64(conn->in.last_ns,
-                           world->now_ns + sim_lane_delay(world))
-             : world->now_ns + patience;
+    const uint64_t at = told
+                            ? chd_max_u64(conn->in.last_ns,
+                                          world->now_ns + sim_lane_delay(world))
+                            : world->now_ns + patience;
     sim_agenda_add(&world->agenda, at, notice, conn, conn->generation);
 }
 

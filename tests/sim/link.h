@@ -42,12 +42,12 @@ typedef struct sim_lane {
 struct sim_conn {
     sim_world *world;
     uint64_t id;
-    bool events;    /* else control                                 */
-    bool open;      /* dialled, and not hung up                     */
-    bool up;        /* connected; for events: subscribed            */
-    bool half_open; /* up, but the other host is gone               */
-    bool overdue;   /* breaks at a time that is in the agenda       */
-    uint32_t peer;  /* the owner's number for it                    */
+    bool events;         /* else control                                 */
+    bool open;           /* dialled, and not hung up                     */
+    bool up;             /* connected; for events: subscribed            */
+    bool half_open;      /* up, but the other host is gone               */
+    bool overdue;        /* breaks at a time that is in the agenda       */
+    uint32_t peer;       /* the owner's number for it                    */
     uint32_t generation; /* of the connection                       */
     uint64_t attempt;    /* the newest one                          */
     chd_endpoint endpoint;
@@ -56,7 +56,7 @@ struct sim_conn {
     sim_node *target; /* who answered last                          */
     uint32_t target_life;
     uint64_t retry_ns;
-    sim_lane out;         /* from owner to target; control only     */
+    sim_lane out; /* from owner to target; control only     */
     sim_lane in;
 };
 
@@ -78,13 +78,15 @@ bool sim_link_send(sim_node *node, uint32_t peer, chd_bytes bytes);
 bool sim_link_reply(sim_node *node, uint64_t route, chd_bytes bytes);
 void sim_link_broadcast(sim_node *node, chd_bytes bytes, bool is_events);
 
-/* The node's process ended.  In order: all that was sent arrives.  With its
- * kernel alive: the others are told.  Else they find out, sooner or later. */
+/* How a process ends.  In order: all that was sent arrives.  With its kernel
+ * alive: the others are told.  Else they find out, sooner or later. */
 typedef enum sim_end {
     SIM_END_ORDER,
     SIM_END_KILL,
     SIM_END_CRASH,
 } sim_end;
+
+/* A node's process ended. */
 void sim_link_node_ended(sim_node *node, sim_end end);
 
 /* A node started where others may still hold connections to its address. */

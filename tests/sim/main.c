@@ -133,8 +133,7 @@ static bool read_command(int argc, char **argv, command *what)
             if (i + 1 < argc && argv[i + 1][0] != '-') {
                 what->story = argv[++i];
             }
-        } else if (i + 1 == argc ||
-                   !read_valued(argv[i], argv[i + 1], what)) {
+        } else if (i + 1 == argc || !read_valued(argv[i], argv[i + 1], what)) {
             return false;
         } else {
             i++;
@@ -235,9 +234,9 @@ static void run_seeds(const command *what, totals *total)
     const double begin = seconds_now();
     uint64_t seed = what->first;
 
-    while (what->minutes > 0 ? seconds_now() - begin <
-                                   60.0 * (double)what->minutes
-                             : seed <= what->last) {
+    while (what->minutes > 0
+               ? seconds_now() - begin < 60.0 * (double)what->minutes
+               : seed <= what->last) {
         run_seed(what, seed++, total);
         if (total->failed >= 10) {
             printf("enough\n");

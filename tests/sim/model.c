@@ -99,13 +99,13 @@ uint32_t sim_update_version(chd_bytes value)
 
 uint64_t sim_event_hash(const chd_event *event)
 {
-    uint64_t hash = chd_mix64((uint64_t)event->kind << 8 |
-                              (uint64_t)event->target_kind);
+    uint64_t hash =
+        chd_mix64((uint64_t)event->kind << 8 | (uint64_t)event->target_kind);
 
     hash = chd_hash(hash, event->topic);
     hash = chd_hash(hash, event->target);
     /* What tells one payload from another is at its front. */
-    return chd_hash(hash + event->value.len,
-                    chd_bytes_of(event->value.ptr,
-                                 chd_min_size(event->value.len, 64)));
+    return chd_hash(
+        hash + event->value.len,
+        chd_bytes_of(event->value.ptr, chd_min_size(event->value.len, 64)));
 }

@@ -29,7 +29,7 @@ struct sim_node {
 
     bool running;
     bool frozen;
-    bool stopped; /* draining is complete */
+    bool stopped;  /* draining is complete */
     uint32_t life; /* counts starts */
     uint64_t id;
     chd_core *core;
@@ -60,10 +60,10 @@ struct sim_node {
     sim_stream *sessions[SIM_SESSIONS_MAX];
 
     /* for the oracles */
-    uint64_t losses;     /* of events on their way to it, or before it heard */
-    uint64_t greetings;  /* HELLO and WELCOME that it was fed, and origins
+    uint64_t losses;      /* of events on their way to it, or before it heard */
+    uint64_t greetings;   /* HELLO and WELCOME that it was fed, and origins
                             that it met */
-    uint64_t met[16];    /* bits, by origin in the ledger */
+    uint64_t met[16];     /* bits, by origin in the ledger */
     uint64_t turn_second; /* which virtual second is counted */
     uint32_t idle_turns;  /* turns in it that nothing but a deadline caused */
     uint64_t dead_gaps;   /* it found that it lacks what a dead node said */

@@ -117,33 +117,29 @@ void sim_options_sample(sim_options *options)
 {
     chd_prng prng = chd_prng_seeded(chd_mix64(options->seed ^ 0x5eed));
     const uint32_t faults = sample_faults(&prng);
-    const uint32_t nodes =
-        (uint32_t)(one_in(&prng, 8) ? between(&prng, 6, 10)
-                                    : between(&prng, 2, 5));
+    const uint32_t nodes = (uint32_t)(one_in(&prng, 8) ? between(&prng, 6, 10)
+                                                       : between(&prng, 2, 5));
     const uint64_t fault_ns = between(&prng, 8, 40) * CHD_SECOND;
 
     if (!options->faults_given) {
         options->faults = faults;
     }
     options->nodes = options->nodes == 0 ? nodes : options->nodes;
-    options->fault_ns =
-        options->fault_ns == 0 ? fault_ns : options->fault_ns;
+    options->fault_ns = options->fault_ns == 0 ? fault_ns : options->fault_ns;
     options->apps_per_node = (uint32_t)between(&prng, 1, 3);
     options->delay_ns = between(&prng, 20, 40000) * 1000;
     options->jitter_ns = one_in(&prng, 3) ? 0 : 2 * options->delay_ns;
-    options->joiner_ns = sim_has(options, SIM_JOINER)
-                             ? between(&prng, 1, 3000) * CHD_MS
-                             : 0;
+    options->joiner_ns =
+        sim_has(options, SIM_JOINER) ? between(&prng, 1, 3000) * CHD_MS : 0;
     options->turn_delay_ns = between(&prng, 0, 300) * 1000;
-    options->hwm = sim_has(options, SIM_HWM)
-                       ? (uint32_t)between(&prng, 2, 40)
-                       : SIM_HWM_CALM;
+    options->hwm = sim_has(options, SIM_HWM) ? (uint32_t)between(&prng, 2, 40)
+                                             : SIM_HWM_CALM;
     options->stream_bytes = (size_t)between(&prng, 4, 208) * 1024;
     options->ping_interval = between(&prng, 1, 5) * 100 * CHD_MS;
     options->dead_after = options->ping_interval * between(&prng, 6, 20);
     options->poll_ns = between(&prng, 10, 50) * 100 * CHD_MS;
-    options->write_ns = between(&prng, 10, 400) * CHD_MS *
-                        options->nodes * options->apps_per_node;
+    options->write_ns = between(&prng, 10, 400) * CHD_MS * options->nodes *
+                        options->apps_per_node;
     options->fault_every_ns = between(&prng, 200, 5000) * CHD_MS;
     options->hostile_ppm = (uint32_t)between(&prng, 1000, 100000);
     options->payload_bytes = (size_t)between(&prng, 0, 400);
@@ -154,8 +150,8 @@ void sim_options_sample(sim_options *options)
 
 static void list_faults(const sim_options *options, char *list, size_t cap)
 {
-    size_t len = (size_t)snprintf(list, cap, "%s",
-                                  options->faults == 0 ? "none" : "");
+    size_t len =
+        (size_t)snprintf(list, cap, "%s", options->faults == 0 ? "none" : "");
 
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
         if (sim_has(options, (sim_fault)i)) {

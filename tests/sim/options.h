@@ -69,11 +69,11 @@ typedef enum sim_canary {
 
 typedef struct sim_options {
     uint64_t seed;
-    uint32_t nodes;        /* 0: sampled                              */
-    uint64_t fault_ns;     /* length of the first phase; 0: sampled   */
-    uint32_t faults;       /* bits of sim_fault                       */
-    bool faults_given;     /* else sampled                            */
-    bool trace;            /* keep a transcript                       */
+    uint32_t nodes;    /* 0: sampled                              */
+    uint64_t fault_ns; /* length of the first phase; 0: sampled   */
+    uint32_t faults;   /* bits of sim_fault                       */
+    bool faults_given; /* else sampled                            */
+    bool trace;        /* keep a transcript                       */
     sim_canary canary;
     /* sampled, or set by a story */
     uint32_t apps_per_node;
@@ -115,8 +115,9 @@ uint32_t sim_canary_faults(sim_canary canary);
 /* Print all options as lines of text. */
 void sim_options_print(const sim_options *options);
 
-/* Write the command line that repeats the run. */
 #define SIM_REPLAY_BYTES 320
+
+/* Write the command line that repeats the run. */
 void sim_options_replay(const sim_options *options,
                         char line[SIM_REPLAY_BYTES]);
 

@@ -66,8 +66,9 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
     }
     if (known.topic == UINT32_MAX ||
         !sim_ledger_is_published(&world->ledger, known.hash, node->number)) {
-        sim_fail(world, "invention", "%s sends event %" PRIu64
-                 " that nobody published", node->name, event->seq);
+        sim_fail(world, "invention",
+                 "%s sends event %" PRIu64 " that nobody published", node->name,
+                 event->seq);
         return;
     }
     sim_ledger_add(origin, &known);
@@ -161,8 +162,8 @@ void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message)
         return;
     }
     if (chd_mesh_scan_header(&scan, &header, &fields) == CHD_OK) {
-        node->greetings += header.type == CHD_MESH_HELLO ||
-                           header.type == CHD_MESH_WELCOME;
+        node->greetings +=
+            header.type == CHD_MESH_HELLO || header.type == CHD_MESH_WELCOME;
     }
 }
 
@@ -177,8 +178,8 @@ static void check_tables(sim_node *node)
         sim_fail(node->world, "bound", "%s: %" PRIu64 " bytes in the log",
                  node->name, report.log_bytes);
     }
-    for (uint32_t i = 0; chd_core_report_member(
-             node->core, sim_node_clock(node), &i, &member);
+    for (uint32_t i = 0;
+         chd_core_report_member(node->core, sim_node_clock(node), &i, &member);
          i++) {
         peers++;
     }
@@ -222,8 +223,8 @@ static bool hears(const sim_node *node, const sim_node *other)
     if (!sim_link_hears(node, other)) {
         return false; /* and it has not noticed */
     }
-    for (uint32_t i = 0; chd_core_report_member(
-             node->core, sim_node_clock(node), &i, &member);
+    for (uint32_t i = 0;
+         chd_core_report_member(node->core, sim_node_clock(node), &i, &member);
          i++) {
         if (member.node == other->id) {
             const sim_ledger *ledger = &node->world->ledger;
@@ -244,8 +245,8 @@ static bool nodes_are_settled(const sim_world *world, char *why, size_t cap)
             const sim_node *other = world->nodes[b];
             if (a != b && node->running && other->running &&
                 !hears(node, other)) {
-                (void)snprintf(why, cap, "%s is not at one with %s",
-                               node->name, other->name);
+                (void)snprintf(why, cap, "%s is not at one with %s", node->name,
+                               other->name);
                 return false;
             }
         }

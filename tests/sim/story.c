@@ -6,12 +6,8 @@
 #include "tests/scenario/stories.h"
 
 static const story_list *const all[] = {
-    &stories_joining,
-    &stories_publishing,
-    &stories_leaving,
-    &stories_refusing,
-    &stories_addresses,
-    &stories_trouble,
+    &stories_joining,  &stories_publishing, &stories_leaving,
+    &stories_refusing, &stories_addresses,  &stories_trouble,
 };
 
 sim_node *story_node(sim_world *world, uint32_t number, bool listed)
@@ -130,8 +126,7 @@ static bool tell(const story *told)
     told->tell(world);
     const bool passed = !world->failed;
     if (!passed) {
-        printf("story %s: %s: %s\n", told->name, world->oracle,
-               world->verdict);
+        printf("story %s: %s: %s\n", told->name, world->oracle, world->verdict);
         if (strcmp(world->oracle, "story") != 0) {
             sim_transcript_print(&world->transcript, 40);
         }

@@ -18,8 +18,8 @@ static void append(sim_transcript *transcript, const char *line, size_t len)
         if (transcript->cap >= TEXT_BYTES_MAX) {
             transcript->len = transcript->shown = 0;
         } else {
-            transcript->cap = transcript->cap == 0 ? (size_t)64 * 1024
-                                                   : 2 * transcript->cap;
+            transcript->cap =
+                transcript->cap == 0 ? (size_t)64 * 1024 : 2 * transcript->cap;
             transcript->text = realloc(transcript->text, transcript->cap);
             CHD_ASSERT(transcript->text != NULL);
         }

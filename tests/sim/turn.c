@@ -47,8 +47,8 @@ static void print_trace(sim_node *node, const chd_trace *trace)
     const bool again = len == 0 || is_named_after(trace, address);
     bool known = again;
     for (uint32_t i = 0; i < world->node_count && !known; i++) {
-        known = trace->node != 0 &&
-                is_named_after(trace, world->nodes[i]->name);
+        known =
+            trace->node != 0 && is_named_after(trace, world->nodes[i]->name);
     }
     sim_tell(&world->transcript, world->now_ns, node->name,
              "%s%s%s%s%s %s=%" PRIu64 " %s=%" PRIu64 "%s%.*s%s", name,
@@ -62,6 +62,7 @@ static void on_trace(sim_node *node, const chd_trace *trace)
 {
     const chd_level level = chd_trace_level(trace->code);
 
+    node->dead_gaps += trace->code == CHD_TRACE_HEARSAY;
     if (trace->code == CHD_TRACE_GAP) {
         const sim_ledger *ledger = &node->world->ledger;
         const uint32_t origin = sim_ledger_find(ledger, trace->node);
@@ -210,8 +211,7 @@ static bool accept_sessions(sim_node *node)
 static bool read_session(sim_node *node, uint32_t i)
 {
     sim_stream *stream = node->sessions[i];
-    chd_input input = {.kind = CHD_IN_SESSION_MESSAGE,
-                       .u.session.session = i};
+    chd_input input = {.kind = CHD_IN_SESSION_MESSAGE, .u.session.session = i};
     bool any = false;
 
     if (stream->applied_len > 0) {

@@ -109,8 +109,7 @@ static void work(void *who, uint64_t token)
         sim_app_read(app, (uint32_t)sim_below(world, world->model.topics.count),
                      (uint32_t)sim_below(world, world->model.keys.count));
     }
-    if (world->phase == SIM_PHASE_HEALING ||
-        world->phase == SIM_PHASE_QUIET ||
+    if (world->phase == SIM_PHASE_HEALING || world->phase == SIM_PHASE_QUIET ||
         (world->phase == SIM_PHASE_STEADY && !app->node->running)) {
         return;
     }

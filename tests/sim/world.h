@@ -88,8 +88,9 @@ bool sim_one_in(sim_world *world, uint64_t n);
 /* Fold something that was done into the digest. */
 void sim_digest(sim_world *world, uint64_t what, chd_bytes bytes);
 
-/* Print who is meant: "node-2", or "node-2.3" in its third life. */
 #define SIM_WHO_BYTES 24
+
+/* Print who is meant: "node-2", or "node-2.3" in its third life. */
 void sim_print_node(const sim_world *world, uint64_t id,
                     char text[SIM_WHO_BYTES]);
 
