@@ -16,6 +16,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/coherd
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 SYSTEMD ?= $(PREFIX)/lib
 WERROR ?= -Werror
 OBJCOPY ?= objcopy
@@ -182,7 +183,9 @@ run = $(Q)BUILD=$(BUILD) VARIANT=$(VARIANT) CHD_BIN=$(bin) \
 
 deps:  ## install the packages that building and testing needs
 	$(Q)deploy/install-deps
-demo: all  ## three sidecars on this machine, and an invalidation
+demo: deps  ## the main job, shown: sidecars that DNS brings together
+	$(again) show
+show: all
 	$(Q)CHD_BIN=$(bin) deploy/demo
 test: deps  ## install what is missing, build, run every test
 	$(again) check
@@ -227,6 +230,7 @@ unit := $(SYSTEMD)/systemd/system/coherd.service
 installed := $(BINDIR)/coherd $(BINDIR)/coherctl $(INCDIR)/coherd.h \
     $(addprefix $(LIBDIR)/,libcoherd.a $(so_file) $(so_name) $(so)) $(pc) \
     $(unit) $(SYSTEMD)/sysusers.d/coherd.conf $(DOCDIR)/coherd.conf \
+    $(BASHDIR)/coherctl \
     $(foreach m,$(mans),$(MANDIR)/$(call man_of,$m))
 put = install -m $1 $2 $(DESTDIR)$3
 
@@ -245,6 +249,7 @@ install: all  ## install below DESTDIR and PREFIX (/usr/local)
 	    >$(DESTDIR)$(unit)
 	$(Q)$(call put,644,deploy/systemd/coherd.sysusers,$(SYSTEMD)/sysusers.d/coherd.conf)
 	$(Q)$(call put,644,deploy/coherd.conf,$(DOCDIR))
+	$(Q)$(call put,644,client/cli/coherctl.bash,$(BASHDIR)/coherctl)
 	$(Q)$(foreach m,$(mans),$(call put,644,$m,$(MANDIR)/$(call man_of,$m)) &&) :
 uninstall:  ## remove what install put there
 	rm -f $(addprefix $(DESTDIR),$(installed))
@@ -255,7 +260,7 @@ help:  ## this list
 	    Makefile
 
 FORCE:
-.PHONY: all build deps demo test check unit sim net stress asan check-asan tsan \
+.PHONY: all build deps demo show test check unit sim net stress asan check-asan tsan \
     check-tsan fuzz check-fuzz bench tidy lint format install uninstall clean \
     help FORCE
 -include $(patsubst %.c,$(obj)/%.d,$(ours))

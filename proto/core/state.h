@@ -99,10 +99,10 @@ struct chd_core {
 void chd_core_on_listed(chd_core *core, const chd_input *input, chd_out *out);
 void chd_core_on_broadcast(chd_core *core, chd_bytes message, chd_out *out);
 void chd_core_on_control(chd_core *core, const chd_input *input, chd_out *out);
-void chd_core_on_session_open(chd_core *core, uint32_t session);
-void chd_core_on_session_message(chd_core *core, uint32_t session,
+void chd_core_on_session_open(chd_core *core, uint32_t index);
+void chd_core_on_session_message(chd_core *core, uint32_t index,
                                  chd_bytes message, chd_out *out);
-void chd_core_on_session_closed(chd_core *core, uint32_t session, chd_out *out);
+void chd_core_on_session_closed(chd_core *core, uint32_t index, chd_out *out);
 void chd_core_on_drain(chd_core *core, chd_out *out);
 void chd_core_on_turn_end(chd_core *core, chd_out *out);
 

@@ -28,9 +28,9 @@ class Result(unittest.TextTestResult):
         unittest.TestResult.startTest(self, test)
 
     def getDescription(self, test):
+        if not isinstance(test, unittest.TestCase):
+            return str(test)
         words = test.id().split('.')
-        if len(words) < 3:
-            return test.id()
         return f'{words[-3].removeprefix("test_")}: ' + \
             words[-1].removeprefix('test_').replace('_', ' ')
 
@@ -112,7 +112,11 @@ def main() -> int:
     runner = unittest.TextTestRunner(
         stream=sys.stdout, resultclass=Result, failfast=options.fail_fast,
         verbosity=1)
-    done = runner.run(unittest.TestSuite(tests))
+    try:
+        done = runner.run(unittest.TestSuite(tests))
+    except KeyboardInterrupt:
+        print('interrupted')
+        return 130
     return 0 if done.wasSuccessful() else 1
 
 

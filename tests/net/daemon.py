@@ -224,9 +224,15 @@ class Node:
         """Return what it says of another node; empty if nothing."""
         return self.members().get(other.address, {})
 
+    def must_run(self) -> 'Node':
+        """Fail at once if it has ended: there is nothing to wait for."""
+        if not self.is_running():
+            raise AssertionError(f'{self} is not running')
+        return self
+
     def wait_ready(self) -> 'Node':
         """Wait until it calls itself ready."""
-        wait.until(lambda: self.report().get('state') == 'ready',
+        wait.until(lambda: self.must_run().says('state') == 'ready',
                    lambda: f'{self} ready: {self.report()}')
         return self
 
@@ -245,7 +251,7 @@ class Node:
 
     def wait_sees(self, *others) -> None:
         """Wait for that."""
-        wait.until(lambda: self.sees(*others),
+        wait.until(lambda: self.must_run().sees(*others),
                    lambda: f'{self} to see {others}, it sees '
                            f'{self.members()}')
 

@@ -6,11 +6,25 @@ rule names the node that listens, not the one that connects.
 
 import subprocess
 
+from tests.net.namespace import DEAD
+
 _TABLE = 'inet coherd_links'
 
 
 def _nft(text: str) -> None:
     subprocess.run(['nft', '-f', '-'], input=text, text=True, check=True)
+
+
+def bury() -> None:
+    """Let the hosts of namespace.DEAD answer nothing, until the end."""
+    _nft(f"""
+        table ip6 coherd_dead {{
+            chain input {{
+                type filter hook input priority 0;
+                ip6 daddr {DEAD}/64 drop
+            }}
+        }}
+    """)
 
 
 class Links:

@@ -6,7 +6,8 @@ namespace, else with a user namespace as well, and prepares the network inside:
     fd00:c0::1 .. fd00:c0::40   hosts, all of them addresses of lo
     fd00:c0::53                 the name server
     fd00:c0:dead::/64           hosts that refuse every connection
-    fd00:c0:b1ac::/64           hosts that answer nothing at all
+    fd00:c0:b1ac::/64           hosts that answer nothing, once links.bury()
+                                was called
 
 When the last process in it ends, the network is gone.
 """
@@ -54,11 +55,3 @@ def _prepare() -> None:
         lines.append(f'route add local {prefix}/64 dev lo')
     subprocess.run(['ip', '-6', '-batch', '-'], check=True, text=True,
                    input='\n'.join(lines) + '\n')
-    subprocess.run(['nft', '-f', '-'], check=True, text=True, input=f'''
-        table ip6 coherd {{
-            chain input {{
-                type filter hook input priority 0;
-                ip6 daddr {DEAD}/64 drop
-            }}
-        }}
-    ''')

@@ -7,6 +7,8 @@ import subprocess
 
 from tests.net import wait
 
+DEVNULL = subprocess.DEVNULL
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get('BUILD', 'build')
 BIN = ROOT / os.environ.get('CHD_BIN', BUILD / 'bin')
@@ -31,7 +33,7 @@ def spawn(command, **options) -> subprocess.Popen:
     """Start a program in a group of its own; it dies when we do."""
     words = ['setpriv', '--pdeathsig', 'KILL', '--', *map(str, command)]
     options.setdefault('env', ENVIRONMENT)
-    options.setdefault('stdin', subprocess.DEVNULL)
+    options.setdefault('stdin', DEVNULL)
     return subprocess.Popen(words, start_new_session=True, **options)
 
 
@@ -39,7 +41,7 @@ def run(command, seconds=wait.LIMIT, **options):
     """Run a program to its end and return what it said."""
     options.setdefault('env', ENVIRONMENT)
     if 'input' not in options:
-        options.setdefault('stdin', subprocess.DEVNULL)
+        options.setdefault('stdin', DEVNULL)
     return subprocess.run([str(word) for word in command], check=False,
                           text=True, timeout=seconds,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,

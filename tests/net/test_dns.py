@@ -6,7 +6,7 @@ empty, partial, truncated, forged and enormous answers.
 
 import time
 
-from tests.net import dns, process, wait, wire
+from tests.net import dns, links, process, wait, wire
 from tests.net.case import NetTest, SharedTest
 from tests.net.daemon import DNS_INTERVAL
 from tests.net.namespace import DEAD, REFUSING, host
@@ -225,6 +225,7 @@ class Enormous(NetTest):
     """An answer of three hundred, most of whom nobody has ever met."""
 
     def test_three_hundred_records_of_which_few_answer(self):
+        links.bury()
         nodes = [self.mesh.node(number, {'join.timeout': '1s'})
                  for number in (1, 2, 3)]
         missing = [f'{prefix}{number:x}' for prefix in (REFUSING, DEAD)

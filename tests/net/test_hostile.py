@@ -229,7 +229,8 @@ class Mesh(NetTest):
         self.mesh.list(*nodes)
         garbage = process.spawn(
             [process.TEST_BIN / 'garbage', 'events',
-             f'tcp://[{stranger}]:7420', f'tcp://[{stranger}]:7421'])
+             f'tcp://[{stranger}]:7420', f'tcp://[{stranger}]:7421'],
+            stdout=process.DEVNULL)
         self.addCleanup(process.end, garbage)
         for node in nodes:
             node.start()

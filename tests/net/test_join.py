@@ -72,8 +72,8 @@ class Together(SharedTest):
                                   b'52', flags=wire.SOFT))
 
     def test_an_update_reaches_every_session_with_its_value(self):
-        self.publish(1, wire.item(wire.UPDATE, 'episodes', wire.KEY, b'\x00\xff',
-                                  bytes(range(256))))
+        self.publish(1, wire.item(wire.UPDATE, 'episodes', wire.KEY,
+                                  b'\x00\xff', bytes(range(256))))
 
     def test_a_message_reaches_every_session_with_its_value(self):
         self.publish(2, wire.item(wire.MESSAGE, 'news', value=b'{"id": 51}'))

@@ -94,11 +94,42 @@ static void of_a_dead_node_given_to_another(sim_world *world)
                  "[ 3501ms] node-3 peer_live node-1 received=0 head=0\n");
 }
 
+static void of_a_dead_node_added_to_a_living_one(sim_world *world)
+{
+    sim_node_start(story_node(world, 1, true));
+    sim_node_start(story_node(world, 2, true));
+    sim_node_start(story_node(world, 3, true));
+    story_until(world, 2000);
+    story_skip(world);
+    world->transcript.debug = true;
+    sim_node_end(world->nodes[1], SIM_END_KILL);
+    world->nodes[2]->alias = world->nodes[1]->endpoint;
+    world->nodes[1]->endpoint.address[15] = 99;
+    world->dns.aliases = true;
+    story_list_node(world, 2, false);
+    story_until(world, 330000);
+    story_expect(world,
+                 "[ 2000ms] node-2 is killed\n"
+                 "[ 2000ms] dns forgets node-2\n"
+                 "[ 2356ms] node-1 peer_replaced node-2 received=0 head=0\n"
+                 "[ 4681ms] node-3 peer_silent node-2 silent_ms=2680 "
+                 "received=0\n"
+                 "[ 4681ms] node-3 node_degraded node-2 members=2 "
+                 "missing=1\n"
+                 "[ 4681ms] node-3 peer_dialled node-2 listed=1 known=1\n"
+                 "[ 4687ms] node-3 peer_is_self node-2 listed=1 known=0\n"
+                 "[ 4687ms] node-3 node_whole members=1 missing=0\n"
+                 "[302356ms] node-1 peer_dialled at node-3 listed=1 "
+                 "known=0\n");
+}
+
 static const story list[] = {
     {"addresses-this-node-itself", this_node_itself},
     {"addresses-two-of-one-node", two_of_one_node},
     {"addresses-of-a-dead-node-given-to-another",
      of_a_dead_node_given_to_another},
+    {"addresses-of-a-dead-node-added-to-a-living-one",
+     of_a_dead_node_added_to_a_living_one},
 };
 
 const story_list stories_addresses = {list, CHD_COUNT(list)};

@@ -75,9 +75,9 @@ void sim_app_restart(sim_app *app);
 /* Stop reading until a time. */
 void sim_app_pause(sim_app *app, uint64_t until_ns);
 
-/* Change what it is subscribed to; filter is an index in filters. */
+/* Change what it is subscribed to; i is an index in filters. */
 void sim_app_subscribe(sim_app *app, chd_match match, const char *topic);
-void sim_app_unsubscribe(sim_app *app, uint32_t filter);
+void sim_app_unsubscribe(sim_app *app, uint32_t i);
 
 /* Change the database and publish what it means; the item is completed. */
 void sim_app_write(sim_app *app, sim_item item);

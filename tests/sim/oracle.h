@@ -45,7 +45,7 @@ void sim_oracle_sent(sim_node *node, const sim_stream *stream);
 void sim_oracle_welcomed(sim_app *app);
 
 /* An application is given a record, or a RESET. */
-void sim_oracle_delivered(sim_app *app, uint64_t origin, chd_bytes record);
+void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record);
 void sim_oracle_reset(sim_app *app, const chd_local_reset *reset);
 
 /* Tell whether everybody hears everybody, everything published is accepted,

@@ -1,0 +1,316 @@
+#include "tests/support/rig.h"
+
+#include <string.h>
+
+#include "tests/support/heap.h"
+
+static const chd_now start = {1000 * CHD_SECOND, 1700000000000};
+
+chd_endpoint rig_endpoint(uint8_t number)
+{
+    chd_endpoint endpoint = {.port = RIG_PORT};
+
+    endpoint.address[0] = 0xfd;
+    endpoint.address[15] = number;
+    return endpoint;
+}
+
+chd_core_config rig_config(void)
+{
+    chd_core_config config;
+
+    chd_core_config_init(&config);
+    config.seed = 1;
+    config.node = RIG_NODE;
+    config.cluster = chd_bytes_str("test");
+    config.name = chd_bytes_str("rig");
+    config.endpoint = rig_endpoint(1);
+    config.log_bytes = CHD_LOG_BYTES_MIN;
+    return config;
+}
+
+rig *rig_new(const chd_core_config *config)
+{
+    rig *bench = heap_mem()->zalloc(NULL, 1, sizeof(*bench));
+    CHD_ASSERT(bench != NULL);
+
+    bench->now = start;
+    chd_err err = chd_out_new(heap_mem(), &bench->out);
+    CHD_ASSERT(err == CHD_OK);
+    err = chd_core_new(config, heap_mem(), bench->now, &bench->core);
+    CHD_ASSERT(err == CHD_OK);
+    rig_turn(bench);
+    return bench;
+}
+
+void rig_free(rig *bench)
+{
+    chd_core_destroy(&bench->core);
+    chd_out_destroy(&bench->out);
+    heap_mem()->free(NULL, bench);
+}
+
+static void note_broadcast(rig *bench, chd_bytes message)
+{
+    chd_scan scan;
+    uint32_t fields;
+    chd_mesh_header header;
+    chd_mesh_events events;
+
+    chd_scan_init(&scan, message);
+    CHD_ASSERT(chd_mesh_scan_header(&scan, &header, &fields) == CHD_OK);
+    if (header.type == CHD_MESH_EVENTS) {
+        CHD_ASSERT(chd_mesh_scan_events(&scan, fields, &events) == CHD_OK);
+        bench->broadcast_first = events.first;
+        bench->broadcast_last = events.last;
+    }
+}
+
+static void note(rig *bench, const chd_action *action)
+{
+    bench->actions[action->kind]++;
+    switch (action->kind) {
+    case CHD_ACT_TRACE:
+        bench->traces[action->trace.code]++;
+        break;
+    case CHD_ACT_SESSION_SEND:
+        CHD_ASSERT(action->bytes.len <= sizeof(bench->sent));
+        memcpy(bench->sent, action->bytes.ptr, action->bytes.len);
+        bench->sent_len = action->bytes.len;
+        break;
+    case CHD_ACT_DIAL:
+        bench->dialled = action->peer;
+        break;
+    case CHD_ACT_BROADCAST:
+        note_broadcast(bench, action->bytes);
+        break;
+    case CHD_ACT_HANG_UP:
+    case CHD_ACT_SEND:
+    case CHD_ACT_REPLY:
+    case CHD_ACT_SESSION_CLOSE:
+    case CHD_ACT_STOPPED:
+        break;
+    }
+}
+
+void rig_feed(rig *bench, const chd_input *input)
+{
+    chd_out_clear(bench->out);
+    chd_core_step(bench->core, bench->now, input, bench->out);
+    for (size_t i = 0; i < bench->out->count; i++) {
+        note(bench, &bench->out->actions[i]);
+    }
+}
+
+void rig_turn(rig *bench)
+{
+    rig_feed(bench, &(chd_input){.kind = CHD_IN_TURN_END});
+}
+
+void rig_pass(rig *bench, uint64_t ns)
+{
+    bench->now.mono_ns += ns;
+    bench->now.wall_ms += ns / CHD_MS;
+    rig_turn(bench);
+}
+
+void rig_control(rig *bench, uint32_t peer, chd_bytes message)
+{
+    const chd_input input = {
+        .kind = CHD_IN_CONTROL,
+        .u.message = {.bytes = message, .route = 7, .peer = peer},
+    };
+    rig_feed(bench, &input);
+}
+
+void rig_broadcast(rig *bench, chd_bytes message)
+{
+    const chd_input input = {
+        .kind = CHD_IN_BROADCAST,
+        .u.message = {.bytes = message, .peer = CHD_PEER_NONE},
+    };
+    rig_feed(bench, &input);
+}
+
+/* --- messages ------------------------------------------------------------- */
+
+static chd_mesh_header header_of(uint64_t node, chd_mesh_type type)
+{
+    return (chd_mesh_header){
+        .version = CHD_PROTOCOL_MAX,
+        .type = type,
+        .cluster = chd_bytes_str("test"),
+        .sender = node,
+    };
+}
+
+static chd_bytes hello(uint8_t *buf, uint64_t node, chd_mesh_type type,
+                       chd_mesh_hello *body, const chd_position *positions)
+{
+    const chd_mesh_header header = header_of(node, type);
+    chd_pack pack;
+
+    body->version_min = CHD_PROTOCOL_MIN;
+    body->version_max = CHD_PROTOCOL_MAX;
+    body->name = chd_bytes_str("peer");
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    chd_mesh_pack_hello(&pack, &header, body, positions);
+    CHD_ASSERT(!pack.overflow);
+    return chd_pack_bytes(&pack);
+}
+
+chd_bytes rig_hello(uint8_t *buf, uint64_t node, chd_mesh_type type,
+                    uint8_t number, uint64_t head)
+{
+    chd_mesh_hello body = {.endpoint = rig_endpoint(number), .head = head};
+
+    return hello(buf, node, type, &body, NULL);
+}
+
+chd_bytes rig_vector(uint8_t *buf, uint64_t node, uint8_t number,
+                     const chd_position *positions, uint32_t count)
+{
+    chd_mesh_hello body = {
+        .endpoint = rig_endpoint(number),
+        .position_count = count,
+    };
+
+    return hello(buf, node, CHD_MESH_HELLO, &body, positions);
+}
+
+chd_bytes rig_ping(uint8_t *buf, uint64_t node, chd_mesh_type type)
+{
+    const chd_mesh_header header = header_of(node, type);
+    const chd_mesh_ping ping = {.heard = true};
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    chd_mesh_pack_ping(&pack, &header, &ping);
+    return chd_pack_bytes(&pack);
+}
+
+chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
+                   uint64_t head)
+{
+    const chd_mesh_header header = header_of(node, type);
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    chd_mesh_pack_head(&pack, &header, head);
+    return chd_pack_bytes(&pack);
+}
+
+chd_bytes rig_events(uint8_t *buf, uint64_t node, uint64_t first, uint64_t last)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_EVENTS);
+    chd_events_writer writer;
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    chd_mesh_events_open(&pack, &header, node, &writer);
+    for (uint64_t seq = first; seq <= last; seq++) {
+        const chd_event event = {
+            .seq = seq,
+            .kind = CHD_KIND_INVALIDATE,
+            .target_kind = CHD_TARGET_ALL,
+            .topic = chd_bytes_str("t"),
+        };
+        chd_event_pack(&pack, &event);
+        writer.count++;
+    }
+    chd_mesh_events_close(&pack, &writer, first, last);
+    CHD_ASSERT(!pack.overflow);
+    return chd_pack_bytes(&pack);
+}
+
+void rig_join(rig *bench, uint64_t node, uint8_t number)
+{
+    static uint8_t buf[CHD_FRAME_BYTES_MAX];
+
+    rig_control(bench, CHD_PEER_NONE,
+                rig_hello(buf, node, CHD_MESH_HELLO, number, 0));
+    rig_turn(bench);
+    rig_broadcast(bench, rig_head(buf, node, CHD_MESH_BEACON, 0));
+    rig_turn(bench);
+}
+
+/* --- sessions ------------------------------------------------------------- */
+
+void rig_say(rig *bench, uint32_t session, chd_bytes message)
+{
+    const chd_input input = {
+        .kind = CHD_IN_SESSION_MESSAGE,
+        .u.session = {.session = session, .bytes = message},
+    };
+    rig_feed(bench, &input);
+}
+
+void rig_open(rig *bench, uint32_t session)
+{
+    const chd_input input = {
+        .kind = CHD_IN_SESSION_OPEN,
+        .u.session = {.session = session},
+    };
+    rig_feed(bench, &input);
+}
+
+void rig_greet(rig *bench, uint32_t session)
+{
+    const chd_local_hello greeting = {
+        .version_min = CHD_PROTOCOL_MIN,
+        .version_max = CHD_PROTOCOL_MAX,
+        .client = 5,
+        .name = chd_bytes_str("app"),
+        .pid = 6,
+    };
+    uint8_t buf[256];
+    chd_pack pack;
+
+    rig_open(bench, session);
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_local_pack_hello(&pack, &greeting);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+void rig_subscribe(rig *bench, uint32_t session)
+{
+    const chd_filter all = {CHD_MATCH_PREFIX, {NULL, 0}};
+    uint8_t buf[64];
+    chd_pack pack;
+
+    rig_greet(bench, session);
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, &all, 1);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+void rig_publish(rig *bench, uint32_t session, uint32_t count, size_t bytes)
+{
+    static uint8_t buf[CHD_FRAME_BYTES_MAX];
+    static const uint8_t value[CHD_PAYLOAD_BYTES_MAX];
+    const chd_event item = {
+        .kind = CHD_KIND_MESSAGE,
+        .topic = chd_bytes_str("t"),
+        .value = {value, bytes},
+    };
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    const size_t array_at = chd_local_publish_open(&pack, 1, CHD_WAIT_NONE);
+    for (uint32_t i = 0; i < count; i++) {
+        chd_local_publish_add(&pack, &item);
+    }
+    chd_local_publish_close(&pack, array_at, count);
+    CHD_ASSERT(!pack.overflow);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+chd_local rig_heard(const rig *bench)
+{
+    chd_local local;
+    const chd_err err =
+        chd_local_scan(chd_bytes_of(bench->sent, bench->sent_len), &local);
+
+    CHD_ASSERT(err == CHD_OK);
+    return local;
+}

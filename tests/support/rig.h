@@ -1,0 +1,76 @@
+/* rig.h - one core on the bench: feed it messages, look at what it does.
+ *
+ * The core is node RIG_NODE of cluster "test" at [fd00::1]:7420, with a log of
+ * the smallest size.  Time stands still until rig_pass.
+ */
+#ifndef CHD_TESTS_SUPPORT_RIG_H
+#define CHD_TESTS_SUPPORT_RIG_H
+
+#include "proto/core/core.h"
+
+#define RIG_NODE UINT64_C(0x1001)
+#define RIG_PORT 7420
+
+typedef struct rig {
+    chd_core *core;
+    chd_out *out; /* of the last step */
+    chd_now now;
+    size_t traces[CHD_TRACE_COUNT]; /* how often each was told */
+    size_t actions[CHD_ACT_STOPPED + 1];
+    /* of the last one of its kind, copied */
+    uint8_t sent[CHD_FRAME_BYTES_MAX]; /* to a session           */
+    size_t sent_len;
+    uint32_t dialled;         /* the peer                                */
+    uint64_t broadcast_first; /* of the last EVENTS              */
+    uint64_t broadcast_last;
+} rig;
+
+/* Return the configuration of RIG_NODE. */
+chd_core_config rig_config(void);
+
+/* Return [fd00::number]:7420. */
+chd_endpoint rig_endpoint(uint8_t number);
+
+/* Make a rig, which allocates through tests/support/heap.h. */
+rig *rig_new(const chd_core_config *config);
+void rig_free(rig *bench);
+
+/* Run one step and note its actions. */
+void rig_feed(rig *bench, const chd_input *input);
+void rig_turn(rig *bench);
+
+/* Let time pass, then run a turn. */
+void rig_pass(rig *bench, uint64_t ns);
+
+/* Feed a message of the mesh. */
+void rig_control(rig *bench, uint32_t peer, chd_bytes message);
+void rig_broadcast(rig *bench, chd_bytes message);
+
+/* Write messages of other nodes into buf, which has CHD_FRAME_BYTES_MAX. */
+chd_bytes rig_hello(uint8_t *buf, uint64_t node, chd_mesh_type type,
+                    uint8_t number, uint64_t head);
+chd_bytes rig_vector(uint8_t *buf, uint64_t node, uint8_t number,
+                     const chd_position *positions, uint32_t count);
+chd_bytes rig_ping(uint8_t *buf, uint64_t node, chd_mesh_type type);
+chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
+                   uint64_t head);
+/* Invalidations of topic "t", first to last. */
+chd_bytes rig_events(uint8_t *buf, uint64_t node, uint64_t first,
+                     uint64_t last);
+
+/* Introduce a node and let its beacon come: it is a live member. */
+void rig_join(rig *bench, uint64_t node, uint8_t number);
+
+/* Open a session; greet; subscribe to all topics. */
+void rig_open(rig *bench, uint32_t session);
+void rig_greet(rig *bench, uint32_t session);
+void rig_subscribe(rig *bench, uint32_t session);
+
+/* Feed a message of a session, or publish count items of bytes each. */
+void rig_say(rig *bench, uint32_t session, chd_bytes message);
+void rig_publish(rig *bench, uint32_t session, uint32_t count, size_t bytes);
+
+/* Decode what was sent to a session last. */
+chd_local rig_heard(const rig *bench);
+
+#endif
