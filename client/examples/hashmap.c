@@ -35,8 +35,7 @@ static void on_event(coherd_client *client, const coherd_event *event, void *a)
 static void on_reset(coherd_client *client, const coherd_reset *reset, void *a)
 {
     dprintf(1, "reset %s\n", reset->topic != NULL ? reset->topic : "*");
-    on_event(client,
-             &(coherd_event){.target = {.data = "everything", .len = 10}}, a);
+    on_event(client, &(coherd_event){.target = coherd_prefix("*")}, a);
 }
 
 static void get(const char *key)
@@ -63,16 +62,17 @@ int main(int argc, char **argv)
 {
     const char *topic = argc > 1 ? argv[1] : "lines";
     coherd_client *client;
-    char command[4], key[60];
+    char line[64];
     coherd_err err = coherd_open(
         &(coherd_options){.on_event = on_event, .on_reset = on_reset}, &client);
     err = err != COHERD_OK ? err : coherd_subscribe(client, topic);
-    while (err == COHERD_OK && scanf("%3s %59s", command, key) == 2) {
-        const coherd_target target = coherd_key(key);
-        if (strcmp(command, "get") == 0) {
-            get(key);
-        } else {
-            err = coherd_invalidate(client, topic, &target, 1, NULL, NULL);
+    while (err == COHERD_OK && fgets(line, sizeof(line), stdin) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "get ", 4) == 0) {
+            get(line + 4);
+        } else if (strncmp(line, "put ", 4) == 0) {
+            const coherd_target key = coherd_key(line + 4);
+            err = coherd_invalidate(client, topic, &key, 1, NULL, NULL);
         }
     }
     return coherd_close(&client) != COHERD_OK || err != COHERD_OK;

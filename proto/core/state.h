@@ -101,7 +101,7 @@ void chd_core_on_broadcast(chd_core *core, chd_bytes message, chd_out *out);
 void chd_core_on_control(chd_core *core, const chd_input *input, chd_out *out);
 void chd_core_on_session_open(chd_core *core, uint32_t index);
 void chd_core_on_session_message(chd_core *core, uint32_t index,
-                                 chd_bytes message, chd_out *out);
+                                 chd_bytes bytes, chd_out *out);
 void chd_core_on_session_closed(chd_core *core, uint32_t index, chd_out *out);
 void chd_core_on_drain(chd_core *core, chd_out *out);
 void chd_core_on_turn_end(chd_core *core, chd_out *out);
