@@ -162,20 +162,20 @@ uint64_t chd_discover_pause_ns(uint32_t ttl, uint32_t failures,
 static void feed_listed(chd_discover *discover, chd_dns_outcome outcome)
 {
     chd_endpoints all = {0};
-    const chd_endpoint *bound = &discover->options.bound;
 
     for (size_t i = 0; i < discover->name_count; i++) {
         chd_endpoints_add_all(&all, &discover->names[i].last);
     }
     chd_endpoints_unite(&all);
-    chd_endpoints_drop_own(&all, bound);
     chd_input input = {.kind = CHD_IN_LISTED};
     input.u.listed.outcome = outcome;
+    /* What the names answer, this node's own address included: the number can
+     * be compared with what other tools say of the same names. */
     input.u.listed.dns_count = all.count;
 
     chd_endpoints_add_all(&all, &discover->peers);
     chd_endpoints_unite(&all);
-    chd_endpoints_drop_own(&all, bound);
+    chd_endpoints_drop_own(&all, &discover->options.bound);
     input.u.listed.endpoints = all.items;
     input.u.listed.endpoint_count = all.count;
     chd_feed_input(&discover->options.feed, &input);

@@ -16,12 +16,17 @@
 #define CHD_NORETURN __attribute__((noreturn))
 #define CHD_UNUSED __attribute__((unused))
 
-/* Abort when a programmer was wrong.  The core may not print: the stack of the
- * core dump says where. */
+/* Abort.  Nothing is printed, which the core may not do, but a debugger or a
+ * core dump shows the arguments in the frame of this function; and the caller's
+ * line is the right one, where the compiler would merge calls of abort. */
+void chd_assert_failed(const char *file, int line, const char *condition)
+    CHD_NORETURN;
+
+/* Abort when a programmer was wrong. */
 #define CHD_ASSERT(cond)                                                       \
     do {                                                                       \
         if (!(cond)) {                                                         \
-            abort();                                                           \
+            chd_assert_failed(__FILE__, __LINE__, #cond);                      \
         }                                                                      \
     } while (0)
 

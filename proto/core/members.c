@@ -318,11 +318,15 @@ static void greet_again(chd_core *core, chd_peer *peer, chd_bytes *hello,
         core->now.mono_ns < peer->hello_due_ns) {
         return;
     }
+    /* Under load vectors differ most of the time.  A HELLO a second for all
+     * peers together is enough: what one learns it passes on. */
+    const uint64_t all = core->peers.count * CHD_SECOND;
+    const uint64_t span =
+        peer->deaf ? GREET_INTERVAL : chd_max_u64(GREET_INTERVAL, all);
     say_hello(core, peer, hello, out);
     peer->differs = 0;
     peer->hello_due_ns = chd_after(
-        core->now.mono_ns,
-        GREET_INTERVAL + chd_prng_below(&core->prng, GREET_INTERVAL / 4));
+        core->now.mono_ns, span + chd_prng_below(&core->prng, span / 4));
 }
 
 /* It hears us again when it says so; it is deaf when it has not said so for as

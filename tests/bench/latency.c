@@ -391,6 +391,9 @@ static result median_of(result *results, unsigned count)
     double max[ROUNDS_MAX];
     result median = {0};
 
+    if (count == 0) {
+        return median;
+    }
     for (unsigned i = 0; i < count; i++) {
         p50[i] = results[i].p50;
         p99[i] = results[i].p99;

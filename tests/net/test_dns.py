@@ -11,8 +11,7 @@ from tests.net.case import NetTest, SharedTest
 from tests.net.daemon import DNS_INTERVAL
 from tests.net.namespace import DEAD, REFUSING, host
 
-# A node does not count itself among the addresses that it looked up.
-OTHERS = 2
+NODES = 3
 
 # What must not happen to a peer that talks.
 CALAMITIES = ('peer_left', 'peer_dead', 'peer_silent', 'peer_forgotten',
@@ -49,7 +48,7 @@ class Misbehaving(SharedTest):
     def name_server(cls):
         return dns.Responder()
 
-    def survives(self, behaviour, outcome, count=OTHERS):
+    def survives(self, behaviour, outcome, count=NODES):
         """Let the server behave so; check that the mesh does not care."""
         marks = [node.log.mark() for node in self.nodes]
         self.addCleanup(self.recover)
@@ -70,7 +69,7 @@ class Misbehaving(SharedTest):
         self.mesh.dns.behave = dns.honest(self.addresses)
         for node in self.nodes:
             wait.until(lambda n=node: n.says('dns') == 'answer' and
-                       n.says('dns_count') == OTHERS,
+                       n.says('dns_count') == NODES,
                        lambda n=node: f'an answer again; {n.report()}')
 
     def test_servfail_is_unknown_and_changes_nothing(self):
@@ -131,7 +130,7 @@ class Unanswered(NetTest):
                        lambda n=node: f'unknown; {n.report()}')
         for node in nodes:
             node.wait_sees(*nodes)
-            self.assertEqual(node.says('dns_count'), len(nodes) - 1)
+            self.assertEqual(node.says('dns_count'), len(nodes))
             self.assertNotIn(f'{REFUSING}1', node.members())
             for event in CALAMITIES:
                 self.assertEqual(node.log.find(event), [])
@@ -154,7 +153,7 @@ class Real(NetTest):
         for node in nodes:
             wait.until(lambda n=node: n.says('dns') == 'unknown',
                        lambda n=node: f'unknown; {n.report()}')
-            self.assertEqual(node.says('dns_count'), OTHERS)
+            self.assertEqual(node.says('dns_count'), NODES)
             node.wait_sees(*nodes)
         for session in sessions:
             self.all_hear(sessions, *session.publish(KEY))
@@ -184,7 +183,7 @@ class Real(NetTest):
         self.mesh.dns.list(nodes[0].address, name='east.internal')
         self.mesh.dns.list(nodes[1].address, name='west.internal')
         self.mesh.gather(*nodes)
-        self.assertEqual(nodes[0].says('dns_count'), 1)
+        self.assertEqual(nodes[0].says('dns_count'), 2)
 
     def test_both_families_add_up(self):
         node = self.mesh.node(1, {'discovery.family': 'any'})
@@ -194,7 +193,7 @@ class Real(NetTest):
         other.start()
         node.wait_member(other, 'live')
         self.assertIn('127.0.0.77', node.members())
-        self.assertEqual(node.says('dns_count'), 2)
+        self.assertEqual(node.says('dns_count'), 3)
 
 
 class Partial(NetTest):
@@ -216,7 +215,7 @@ class Partial(NetTest):
         wait_polls(nodes, 4)
         for node, mark in zip(nodes, marks):
             node.wait_sees(*nodes)
-            self.assertIn(node.says('dns_count'), (4, 5))
+            self.assertEqual(node.says('dns_count'), 5)
             for event in (*CALAMITIES, 'peer_redialled', 'peer_live'):
                 self.assertEqual(node.log.find(event, mark), [])
 
@@ -239,7 +238,7 @@ class Enormous(NetTest):
             report = wait.until(
                 lambda n=node: (r := n.report()).get('degraded') and r,
                 'degraded')
-            self.assertEqual(report['dns_count'], OTHERS + len(missing))
+            self.assertEqual(report['dns_count'], len(nodes) + len(missing))
             found = {m['address'] for m in report['members']
                      if m['state'] == 'listed'}
             self.assertEqual(found, set(missing))
