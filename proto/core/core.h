@@ -65,7 +65,7 @@ typedef struct chd_input {
     union {
         struct {
             chd_dns_outcome outcome; /* of the poll that ended just now     */
-            uint64_t dns_count;      /* of the endpoints, from names        */
+            uint64_t dns_count; /* addresses the names have, this node too */
             const chd_endpoint *endpoints; /* the whole set, without repeats,
                                               in any order; the last good one
                                               when the outcome is UNKNOWN  */
