@@ -12,6 +12,8 @@
 typedef struct chd_feed {
     void (*step)(void *arg, const chd_input *input);
     void *arg;
+    /* Tell whether more was published than the mesh takes now; NULL: never. */
+    bool (*holds)(void *arg);
 } chd_feed;
 
 /* Hand an input over; it is borrowed for the call. */

@@ -53,6 +53,7 @@ struct chd_local_io {
     uint32_t gone_count;
     uint32_t resumed_count;
     uint32_t closing_count;
+    bool held; /* the mesh takes no more for now: nobody is read from */
     uid_t uids[CHD_UIDS_MAX];
     size_t uid_count;
     uint8_t scratch[CHD_INBUF_SCRATCH];
@@ -73,15 +74,30 @@ static void feed_session(slot *session, chd_input_kind kind, chd_bytes bytes)
     chd_feed_input(&session->local->options.feed, &input);
 }
 
+/* What was published is more than the mesh takes: it waits where it is. */
+static bool is_held(chd_local_io *local)
+{
+    const chd_feed *feed = &local->options.feed;
+
+    if (!local->held && feed->holds != NULL) {
+        local->held = feed->holds(feed->arg);
+    }
+    return local->held;
+}
+
 static void watch_as_needed(slot *session)
 {
     uint32_t events = 0;
 
-    if (session->state == SESSION_OPEN && !session->paused) {
+    if (session->state == SESSION_OPEN && !session->paused &&
+        !session->resuming && !session->local->held) {
         events |= EPOLLIN;
     }
     if (session->blocked) {
         events |= EPOLLOUT;
+    }
+    if (events == 0) {
+        events = EPOLLET; /* a hang-up is told once, not again and again */
     }
     chd_poll_change(session->local->options.poll, &session->watch, events);
 }
@@ -176,10 +192,10 @@ void chd_local_io_close(chd_local_io *local, uint32_t index)
 }
 
 /* Feed every whole message at the front of *stream, but not much more than
- * the session reads the answers of. */
+ * the session reads the answers of, or the mesh takes. */
 static void feed_messages(slot *session, chd_bytes *stream)
 {
-    while (session->state == SESSION_OPEN &&
+    while (session->state == SESSION_OPEN && !is_held(session->local) &&
            chd_outbuf_len(&session->out) <= CHD_LOCAL_OUT_PAUSE) {
         chd_bytes message = {NULL, 0};
         if (chd_frame_next(stream, &message) != CHD_OK) {
@@ -229,7 +245,7 @@ static void read_session(slot *session)
     size_t total = 0;
 
     while (session->state == SESSION_OPEN && !session->paused &&
-           total < TURN_BYTES) {
+           !is_held(session->local) && total < TURN_BYTES) {
         const ssize_t got = read_once(session);
         if (got < 0 && errno == EINTR) {
             continue;
@@ -241,6 +257,17 @@ static void read_session(slot *session)
             return; /* the rest has not arrived, or the next turn sees it */
         }
         total += (size_t)got;
+    }
+}
+
+/* Feed what waits of the session, next turn, before more is read. */
+static void resume_later(slot *session)
+{
+    chd_local_io *local = session->local;
+
+    if (!session->resuming) {
+        session->resuming = true;
+        local->resumed[local->resumed_count++] = index_of(session);
     }
 }
 
@@ -268,10 +295,7 @@ static void flush_session(slot *session)
     if (session->paused &&
         chd_outbuf_len(&session->out) <= CHD_LOCAL_OUT_PAUSE / 2) {
         session->paused = false;
-        if (!session->resuming) {
-            session->resuming = true;
-            local->resumed[local->resumed_count++] = index_of(session);
-        }
+        resume_later(session);
     }
     watch_as_needed(session);
 }
@@ -286,6 +310,9 @@ static void on_session(void *arg, uint32_t events, chd_now now)
     }
     if (session->state == SESSION_OPEN && (events & EPOLLIN) != 0) {
         read_session(session);
+    } else if (session->state == SESSION_OPEN &&
+               (session->local->held || session->resuming)) {
+        return; /* what it published before it went counts */
     } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
         /* Nobody is left to read what waits. */
         if (session->state == SESSION_CLOSING) {
@@ -480,6 +507,30 @@ static void resume_sessions(chd_local_io *local)
             chd_inbuf_keep(&session->in, stream);
             pause_if_behind(session);
         }
+        if (session->state == SESSION_OPEN) {
+            watch_as_needed(session);
+        }
+    }
+}
+
+/* Stop reading, or go on, as the mesh has room. */
+static void hold_or_release(chd_local_io *local)
+{
+    const bool was_held = local->held;
+
+    local->held = false;
+    if (!is_held(local) && !was_held) {
+        return;
+    }
+    for (uint32_t i = 0; i < local->options.session_count; i++) {
+        slot *session = &local->sessions[i];
+        if (session->state != SESSION_OPEN) {
+            continue;
+        }
+        if (!local->held && !session->paused) {
+            resume_later(session);
+        }
+        watch_as_needed(session);
     }
 }
 
@@ -519,6 +570,7 @@ void chd_local_io_flush(chd_local_io *local)
         flush_session(session);
     }
     local->dirty_count = 0;
+    hold_or_release(local);
 }
 
 uint64_t chd_local_io_deadline_ns(const chd_local_io *local)

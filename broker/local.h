@@ -3,7 +3,8 @@
  * Cuts each stream into messages for the core and gathers what the core sends
  * until the end of the turn, one write per session.  Memory is bounded: input
  * by one frame, output by LOCAL_OUT_STUCK.  A session that lets more than
- * LOCAL_OUT_PAUSE wait is not read from until it has caught up.
+ * LOCAL_OUT_PAUSE wait is not read from until it has caught up, and nobody is
+ * while the mesh takes no more of what is published here.
  *
  * A session's slot is taken again only after its connection is closed and the
  * core knows.  Nothing is closed or forgotten while an input is being fed:

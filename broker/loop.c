@@ -121,6 +121,13 @@ static void step(void *arg, const chd_input *input)
     }
 }
 
+static bool holds(void *arg)
+{
+    const loop_state *loop = arg;
+
+    return chd_core_holds_publishers(loop->core);
+}
+
 static void begin_draining(loop_state *loop)
 {
     const chd_input drain = {.kind = CHD_IN_DRAIN};
@@ -309,7 +316,7 @@ static void open_discover(loop_state *loop, const chd_feed *feed)
 /* Open everything; what cannot be opened is in the log. */
 static bool open_all(loop_state *loop)
 {
-    const chd_feed feed = {step, loop};
+    const chd_feed feed = {step, loop, holds};
     chd_core_config config;
 
     chd_setup_descriptors(loop->config, &loop->logger);

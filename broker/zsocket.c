@@ -5,17 +5,19 @@
 /* Queue lengths count messages.
  *
  * PUB: what a peer that reads slowly may fall behind before its events are
- * dropped (it notices by the sequence numbers).  4000 batches of
- * CHD_BATCH_BYTES are 250 MiB, reached only by a peer that stands still under
- * full load, and shared between all such peers; at one small event per message
- * they are half a MiB and a fifth of a second at 20,000 a second, on top of
- * what the kernel holds.
+ * dropped (it notices by the sequence numbers, and fetches them).  The pace
+ * keeps a healthy peer from that: all that may be in flight fits, although
+ * libzmq learns only after each half of the queue that it was emptied, and so
+ * counts up to that half on top; beacons go out beside the pace.  A peer that
+ * stands still under full load costs 264 MiB of batches of CHD_BATCH_BYTES,
+ * shared between all such peers.
  *
  * SUB: finite, so that a stalled loop pushes back through TCP to the sender's
  * bounded queue.  libzmq aborts when a finite mark meets its own heartbeats,
  * so those are never configured.
  */
-#define PUB_SEND_MAX 4000
+#define BEACONS_MAX 64
+#define PUB_SEND_MAX (2 * (CHD_PACE_MESSAGES_MAX + BEACONS_MAX))
 #define SUB_RECEIVE_MAX 1000
 #define CONTROL_MAX 1000
 
@@ -26,6 +28,9 @@
 #define PUB_LINGER_MS 500
 
 #define SOCKETS_MAX 8
+
+_Static_assert(PUB_SEND_MAX / 2 >= CHD_PACE_MESSAGES_MAX,
+               "a healthy peer's queue holds all that may be in flight");
 
 void chd_zsocket_library_init(void)
 {

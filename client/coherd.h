@@ -199,7 +199,10 @@ typedef struct coherd_event {
     bool soft;         /* mark stale and refresh when convenient            */
     uint64_t origin;   /* node id of the sidecar that accepted the event    */
     uint64_t seq;      /* its number among the events of that origin        */
-    uint64_t hlc;      /* of two updates of one key the larger one is newer */
+    uint64_t hlc;      /* of two events of one key the larger one is newer.
+                          An update that comes after an invalidation of its
+                          key and is older must not be stored: it was
+                          missing, and was fetched                          */
 } coherd_event;
 
 typedef enum coherd_reset_reason {

@@ -92,6 +92,47 @@
  * know.  Deeper: the message is refused.  (Those it knows nest three deep.) */
 #define CHD_DEPTH_MAX 4
 
+/* How far behind a gap an invalidation is delivered at once and remembered.
+ * Beyond: it waits for repair like everything else. */
+#define CHD_WINDOW_SEQS 4096
+
+/* Origins that are repaired at the same time.  More: later. */
+#define CHD_REPAIRS_MAX 64
+
+/* Questions without an answer before a dead origin's events count as lost. */
+#define CHD_REPAIR_TRIES_MAX 8
+
+/* One answer, and what one node answers in a second.  More: asked again. */
+#define CHD_REPAIR_CHUNK_BYTES (128 * 1024)
+#define CHD_REPAIR_BYTES_PER_SECOND ((uint64_t)64 * 1024 * 1024)
+
+/* What a node has in flight to its slowest healthy member.  The transport's
+ * queues must hold as many messages, or it drops them (asserted in
+ * broker/zsocket.c).  More: publishers wait. */
+#define CHD_PACE_MESSAGES_MAX 2048
+#define CHD_PACE_BYTES_MAX ((uint64_t)2 * 1024 * 1024)
+
+/* A member that acknowledges nothing for so long while others wait for it
+ * does not count any more until it has caught up. */
+#define CHD_PACE_PATIENCE_MS 250
+
+/* A member acknowledges at the latest after so many bytes of one origin; much
+ * less than what may be in flight, so that acknowledging never stalls it. */
+#define CHD_ACK_BYTES (128 * 1024)
+#define CHD_ACK_MESSAGES 256
+
+/* Own events in the log that were not broadcast yet.  More: sessions are not
+ * read from. */
+#define CHD_UNSENT_BYTES_MAX ((size_t)1024 * 1024)
+
+/* EVENTS messages that wait behind a gap.  More: fetched again. */
+#define CHD_HOLD_BYTES_MAX ((size_t)2 * 1024 * 1024)
+#define CHD_HOLD_MESSAGES_MAX 256
+
+/* Topics remembered of what left the log, over all origins.  More: all topics
+ * count as touched. */
+#define CHD_FORGOTTEN_TOPICS_MAX 4096
+
 /* Sequence numbers, and positions in a session's stream.  Larger: the message
  * is refused.  So adding a count to one never wraps, and languages without
  * unsigned numbers can hold them; at a million events a second the first

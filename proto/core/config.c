@@ -59,7 +59,8 @@ static chd_err build(chd_core *core)
 {
     const chd_core_config *config = &core->config;
     const chd_mem *mem = core->mem;
-    chd_err err = chd_log_new(config->log_bytes, mem, &core->log);
+    chd_err err =
+        chd_log_new(config->log_bytes, CHD_RECORD_BYTES_MAX, mem, &core->log);
 
     if (err == CHD_OK) {
         err = chd_vector_new(mem, &core->vector);
@@ -71,15 +72,24 @@ static chd_err build(chd_core *core)
         err = chd_route_new(chd_prng_next(&core->prng),
                             config->session_count_max, mem, &core->route);
     }
+    if (err == CHD_OK) {
+        err = chd_hold_init(&core->hold, mem);
+    }
+    if (err == CHD_OK) {
+        err = chd_pace_init(&core->pace, mem);
+    }
     if (err != CHD_OK) {
         return err;
     }
+    core->repairs = chd_zalloc(mem, CHD_REPAIRS_MAX, sizeof(chd_repair));
     core->positions = chd_zalloc(mem, CHD_ORIGINS_MAX, sizeof(chd_position));
     core->sessions =
         chd_zalloc(mem, config->session_count_max, sizeof(chd_session));
     core->record = chd_zalloc(mem, CHD_RECORD_BYTES_MAX, 1);
-    return core->positions == NULL || core->sessions == NULL ||
-                   core->record == NULL
+    core->names = chd_zalloc(mem, CHD_NAMES_BYTES_MAX, 1);
+    return core->repairs == NULL || core->positions == NULL ||
+                   core->sessions == NULL || core->record == NULL ||
+                   core->names == NULL
                ? CHD_ENOMEM
                : CHD_OK;
 }
@@ -105,6 +115,10 @@ chd_err chd_core_new(const chd_core_config *config, const chd_mem *mem,
     made->beacon_due_ns = now.mono_ns;
     made->peers_due_ns = now.mono_ns;
     made->drain_due_ns = CHD_NEVER_NS;
+    made->repair_due_ns = CHD_NEVER_NS;
+    made->held_back_ns = CHD_NEVER_NS;
+    made->serve_ns = now.mono_ns;
+    made->serve_budget = CHD_REPAIR_BYTES_PER_SECOND / 4;
     made->dns_answer_ns = now.mono_ns;
     copy_texts(made, config);
 
@@ -129,9 +143,13 @@ void chd_core_destroy(chd_core **core)
     chd_vector_destroy(&(*core)->vector);
     chd_peers_fini(&(*core)->peers);
     chd_route_destroy(&(*core)->route);
+    chd_hold_fini(&(*core)->hold);
+    chd_pace_fini(&(*core)->pace);
+    chd_free(mem, (*core)->repairs);
     chd_free(mem, (*core)->positions);
     chd_free(mem, (*core)->sessions);
     chd_free(mem, (*core)->record);
+    chd_free(mem, (*core)->names);
     chd_free(mem, *core);
     *core = NULL;
 }

@@ -299,15 +299,10 @@ static chd_peer *note_position(chd_core *core, const control *message,
         return NULL;
     }
     chd_core_member_heard(core, peer, false, out);
-    peer->acknowledged = chd_max_u64(peer->acknowledged, ping->received);
+    chd_core_acknowledged(core, peer, ping->received, out);
     peer->hears_us = ping->heard;
     if (ping->heard) {
         peer->hears_us_ns = core->now.mono_ns;
-    }
-    if (ping->digest == chd_vector_digest(core->vector)) {
-        peer->differs = 0;
-    } else {
-        peer->differs++;
     }
     return peer;
 }
@@ -355,8 +350,29 @@ static chd_err on_pong(chd_core *core, control *message, chd_out *out)
          * peer: a time that never was counts as no time at all. */
         peer->rtt_ns = chd_since(core->now.mono_ns, pong.t0);
         peer->head = chd_max_u64(peer->head, pong.head);
+        const chd_claim claim = {
+            .origin = peer->node,
+            .seq = pong.head,
+            .holder = peer->node,
+        };
+        chd_core_follow(core, &claim, out);
+        (void)chd_core_claim(core, &claim);
+        chd_core_compare(core, peer, pong.digest, out);
     }
     return CHD_OK;
+}
+
+static chd_err on_ack(chd_core *core, control *message, chd_out *out)
+{
+    uint64_t received;
+    const chd_err err =
+        chd_mesh_scan_head(&message->scan, message->fields, &received);
+    chd_peer *peer = chd_peers_node(&core->peers, message->header.sender);
+
+    if (err == CHD_OK && peer != NULL) {
+        chd_core_acknowledged(core, peer, received, out);
+    }
+    return err;
 }
 
 static chd_err on_bye(chd_core *core, control *message)
@@ -404,6 +420,20 @@ static chd_err dispatch(chd_core *core, control *message, chd_out *out)
         return on_pong(core, message, out);
     case CHD_MESH_BYE:
         return on_bye(core, message);
+    case CHD_MESH_ACK:
+        return on_ack(core, message, out);
+    case CHD_MESH_FETCH:
+        return chd_core_on_fetch(core, &message->header, message->route,
+                                 &message->scan, message->fields, out);
+    case CHD_MESH_REPAIR:
+        return chd_core_on_repair(core, &message->header, &message->scan,
+                                  message->fields, out);
+    case CHD_MESH_LOST:
+        return chd_core_on_lost(core, &message->header, &message->scan,
+                                message->fields, out);
+    case CHD_MESH_VECTOR:
+        return chd_core_on_vector(core, &message->header, message->route,
+                                  &message->scan, message->fields, out);
     default:
         core->stats.unknown++;
         return CHD_OK;

@@ -119,6 +119,10 @@ void chd_core_step(chd_core *core, chd_now now, const chd_input *input,
  * has passed means: at once, there is more to send. */
 uint64_t chd_core_deadline_ns(const chd_core *core);
 
+/* Tell whether more was published than the mesh takes at the moment: then the
+ * caller should not read from sessions until it takes more. */
+bool chd_core_holds_publishers(const chd_core *core);
+
 /* Return the counters, valid as long as the core. */
 const chd_stats *chd_core_stats(const chd_core *core);
 

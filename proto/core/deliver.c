@@ -9,21 +9,46 @@
 /* Room that a message needs besides its records. */
 #define FRAME_SLACK (64 + CHD_NAME_BYTES_MAX)
 
-void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
-                  chd_bytes record)
+/* What an invalidation names, as bytes of its record: from the topic to the
+ * target.  Soft ones stand only for soft ones. */
+static void set_subject(chd_log_entry *entry, const chd_event *event)
 {
-    const chd_log_entry entry = {
+    const uint8_t *end = event->target.len > 0
+                             ? event->target.ptr + event->target.len
+                             : event->topic.ptr + event->topic.len;
+    const uint64_t seed = entry->topic_hash + (uint64_t)event->target_kind +
+                          ((uint64_t)(event->flags & CHD_FLAG_SOFT) << 8);
+
+    entry->subject =
+        chd_bytes_of(event->topic.ptr, (size_t)(end - event->topic.ptr));
+    entry->subject_hash = chd_hash(seed, entry->subject) | 1;
+}
+
+void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
+                  chd_bytes record, bool in_order)
+{
+    chd_log_entry entry = {
         .origin = origin,
         .seq = event->seq,
         .topic_hash = chd_route_hash(core->route, event->topic),
         .topic = event->topic,
         .record = record,
     };
+    if (event->kind == CHD_KIND_INVALIDATE) {
+        set_subject(&entry, event);
+    }
+    if (in_order) {
+        chd_log_supersede(core->log, &entry);
+    }
     chd_log_append(core->log, &entry);
+    if (core->sent < core->head) {
+        core->behind_bytes += record.len + CHD_LOG_ENTRY_BYTES + 8;
+    }
 }
 
 /* Read on to the next event of our own; false at the end of the log. */
-static bool next_own(chd_core *core, uint64_t *cursor, chd_log_entry *entry)
+static bool next_own(chd_core *core, chd_log_cursor *cursor,
+                     chd_log_entry *entry)
 {
     while (chd_log_read(core->log, cursor, entry)) {
         if (entry->origin == core->config.node) {
@@ -40,7 +65,7 @@ static bool flush_one(chd_core *core, chd_out *out)
         core, CHD_MESH_EVENTS, chd_core_broadcast_version(core));
     chd_events_writer writer;
     chd_log_entry entry;
-    uint64_t cursor = core->sent_cursor;
+    chd_log_cursor cursor = core->sent_cursor;
 
     if (!chd_out_has_room(out, 1, CHD_FRAME_BYTES_MAX)) {
         return false;
@@ -49,12 +74,19 @@ static bool flush_one(chd_core *core, chd_out *out)
     chd_mesh_events_open(&pack, &header, core->config.node, &writer);
     while (pack.len < CHD_BATCH_BYTES && next_own(core, &cursor, &entry)) {
         chd_mesh_events_add(&pack, &writer, entry.record);
+        chd_log_supersede(core->log, &entry);
         core->sent_cursor = cursor;
+        core->unsent_bytes -= entry.record.len;
     }
+    CHD_ASSERT(writer.count > 0);
     chd_mesh_events_close(&pack, &writer, core->sent + 1,
                           core->sent + writer.count);
     core->sent += writer.count;
+    /* Nobody may be told of what the pace still holds back: it could not be
+     * fetched. */
+    chd_vector_advance(core->vector, core->config.node, core->sent);
     core->stats.frames_sent++;
+    chd_pace_sent(&core->pace, core->sent, pack.len);
     const chd_bytes bytes = chd_out_keep(out, &pack);
     chd_out_add(out, CHD_ACT_BROADCAST)->bytes = bytes;
     return true;
@@ -63,24 +95,36 @@ static bool flush_one(chd_core *core, chd_out *out)
 void chd_core_flush(chd_core *core, chd_out *out)
 {
     while (core->sent < core->head) {
+        if (!chd_core_may_send(core, out)) {
+            return;
+        }
         if (!flush_one(core, out)) {
             core->more = true;
             return;
         }
     }
-    core->sent_cursor = chd_log_end(core->log);
+    core->sent_cursor = chd_log_cursor_at_end(core->log);
+    core->unsent_bytes = 0;
+    core->behind_bytes = 0;
 }
 
-/* What comes in may push events of our own out of the log: a short record
- * takes up to six times its bytes there, and the end of the ring some more. */
+/* What comes in may push events of our own out of the log before the pace lets
+ * them go.  To send them at the risk that some queue is full is better.  Short
+ * records take up to six times their bytes in the log. */
 void chd_core_make_room(chd_core *core, size_t bytes, chd_out *out)
 {
-    const uint64_t unsent = chd_log_end(core->log) - core->sent_cursor;
+    const uint64_t behind = core->behind_bytes + 6 * (uint64_t)bytes;
 
-    if (core->sent < core->head &&
-        unsent + 8 * (uint64_t)bytes >= core->config.log_bytes) {
-        chd_core_flush(core, out);
+    if (behind < core->config.log_bytes / 2) {
+        return;
     }
+    while (core->sent < core->head) {
+        if (!flush_one(core, out)) {
+            core->more = true;
+            return;
+        }
+    }
+    core->behind_bytes = 0;
 }
 
 static bool has_credit(const chd_session *session)
@@ -122,17 +166,26 @@ static void send_reset(chd_core *core, uint32_t index, chd_out *out)
     session->reset = 0;
 }
 
-/* Read on to the next event that the session wants. */
-static bool next_wanted(chd_core *core, uint32_t index, uint64_t *cursor,
+/* Read on to the next event that the session wants.  Own events that the pace
+ * holds back wait here, too: no session is ahead of the mesh, so that nothing
+ * was delivered which could die with this node unheard. */
+static bool next_wanted(chd_core *core, uint32_t index, chd_log_cursor *cursor,
                         chd_log_entry *entry)
 {
-    while (chd_log_read(core->log, cursor, entry)) {
+    for (;;) {
+        const chd_log_cursor before = *cursor;
+        if (!chd_log_read(core->log, cursor, entry)) {
+            return false;
+        }
+        if (entry->origin == core->config.node && entry->seq > core->sent) {
+            *cursor = before;
+            return false;
+        }
         if (chd_route_wants(core->route, index, entry->topic_hash,
                             entry->topic)) {
             return true;
         }
     }
-    return false;
 }
 
 /* Send one batch of one origin's events; there is something to send. */
@@ -140,7 +193,7 @@ static void send_batch(chd_core *core, uint32_t index, chd_log_entry *entry,
                        chd_out *out)
 {
     chd_session *session = &core->sessions[index];
-    uint64_t cursor = session->cursor;
+    chd_log_cursor cursor = session->cursor;
     uint32_t count = 0;
     const uint64_t origin = entry->origin;
     chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
@@ -164,6 +217,12 @@ static void send_batch(chd_core *core, uint32_t index, chd_log_entry *entry,
     core->stats.delivered += count;
 }
 
+chd_log_cursor chd_core_newest(const chd_core *core)
+{
+    return core->sent < core->head ? core->sent_cursor
+                                   : chd_log_cursor_at_end(core->log);
+}
+
 static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
 {
     chd_session *session = &core->sessions[index];
@@ -176,12 +235,12 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
         chd_core_send_receipt(core, index, out);
     }
     if (chd_route_session_count(core->route, index) == 0) {
-        session->cursor = chd_log_end(core->log);
+        session->cursor = chd_core_newest(core);
         session->reset = 0;
         return;
     }
-    if (session->cursor < chd_log_oldest(core->log)) {
-        session->cursor = chd_log_end(core->log);
+    if (chd_log_overran(core->log, &session->cursor)) {
+        session->cursor = chd_core_newest(core);
         session->reset = CHD_RESET_SLOW;
     }
     while (has_credit(session)) {
@@ -194,7 +253,7 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
             continue;
         }
         chd_log_entry entry;
-        uint64_t cursor = session->cursor;
+        chd_log_cursor cursor = session->cursor;
         if (!next_wanted(core, index, &cursor, &entry)) {
             session->cursor = cursor;
             return;
@@ -226,6 +285,70 @@ void chd_core_reset_all(chd_core *core, chd_reset_reason reason)
         if (session->open && session->greeted && session->reset == 0 &&
             chd_route_session_count(core->route, i) > 0) {
             session->reset = reason;
+        }
+    }
+}
+
+/* Write down the topics of lost that the session wants; returns how many. */
+static uint32_t wanted_topics(const chd_core *core, uint32_t index,
+                              const chd_mesh_lost *lost, chd_pack *pack)
+{
+    chd_bytes topics = lost->topics;
+    uint32_t count = 0;
+    chd_bytes topic;
+
+    while (chd_mesh_topic_next(&topics, &topic)) {
+        if (chd_route_wants(core->route, index,
+                            chd_route_hash(core->route, topic), topic)) {
+            chd_pack_uint(pack, CHD_MATCH_EXACT);
+            chd_pack_str(pack, topic);
+            count++;
+        }
+    }
+    return count;
+}
+
+static void reset_session(chd_core *core, uint32_t index,
+                          const chd_mesh_lost *lost, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+    chd_local_list names = {.count = 0};
+
+    if (session->reset != 0) {
+        return;
+    }
+    chd_pack scratch;
+    chd_pack_init(&scratch, core->names, CHD_NAMES_BYTES_MAX);
+    names.count = wanted_topics(core, index, lost, &scratch);
+    names.encoded = chd_pack_bytes(&scratch);
+    if (names.count == 0) {
+        return;
+    }
+    if (!has_credit(session) ||
+        !chd_out_has_room(out, 2, CHD_FRAME_BYTES_MAX)) {
+        session->reset = CHD_RESET_LOST;
+        return;
+    }
+    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+    session->position++;
+    chd_local_pack_reset_list(&pack, session->position, CHD_RESET_LOST, &names);
+    const chd_bytes bytes = chd_out_keep(out, &pack);
+    send_local(out, index, bytes);
+    session->sent_bytes += bytes.len;
+    core->stats.resets++;
+    chd_core_trace(out, CHD_TRACE_SESSION_RESET, NULL, index, CHD_RESET_LOST);
+}
+
+void chd_core_reset_topics(chd_core *core, const chd_mesh_lost *lost,
+                           chd_out *out)
+{
+    if (lost->topic_count == 0) {
+        chd_core_reset_all(core, CHD_RESET_LOST);
+        return;
+    }
+    for (uint32_t i = 0; i < core->session_high; i++) {
+        if (core->sessions[i].open && core->sessions[i].greeted) {
+            reset_session(core, i, lost, out);
         }
     }
 }

@@ -76,7 +76,7 @@ static void on_hello(chd_core *core, uint32_t index,
     session->greeted = true;
     session->client = hello->client;
     session->pid = hello->pid;
-    session->cursor = chd_log_end(core->log);
+    session->cursor = chd_core_newest(core);
     chd_core_trace_text(out, CHD_TRACE_SESSION_OPEN, NULL, index, hello->pid,
                         hello->name);
 
@@ -123,7 +123,7 @@ static void on_subscribe(chd_core *core, uint32_t index,
     chd_filter filter;
 
     if (chd_route_session_count(core->route, index) == 0) {
-        core->sessions[index].cursor = chd_log_end(core->log);
+        core->sessions[index].cursor = chd_core_newest(core);
     }
     while (chd_local_filter_next(&rest, &filter)) {
         if (chd_route_add(core->route, index, &filter) != CHD_OK) {
@@ -156,7 +156,7 @@ static void accept(chd_core *core, chd_event *event)
 
     if (core->sent == core->head) {
         /* Whatever lies before it in the log is not ours to send. */
-        core->sent_cursor = chd_log_end(core->log);
+        core->sent_cursor = chd_log_cursor_at_end(core->log);
     }
     core->head++;
     core->hlc = chd_hlc_next(core->hlc, core->now.wall_ms);
@@ -169,7 +169,10 @@ static void accept(chd_core *core, chd_event *event)
     chd_scan_init(&scan, chd_pack_bytes(&pack));
     chd_event_scan(&scan, &placed);
     CHD_ASSERT(chd_scan_end(&scan) == CHD_OK);
-    chd_core_log(core, core->config.node, &placed, chd_pack_bytes(&pack));
+    /* It stands for older ones when it was broadcast, not before. */
+    chd_core_log(core, core->config.node, &placed, chd_pack_bytes(&pack),
+                 false);
+    core->unsent_bytes += pack.len;
     core->stats.published++;
 }
 
@@ -193,9 +196,9 @@ static void on_publish(chd_core *core, uint32_t index,
     }
     items = publish->items;
     while (chd_local_item_next(&items, &event)) {
+        chd_core_make_room(core, event.value.len, out);
         accept(core, &event);
     }
-    chd_vector_advance(core->vector, core->config.node, core->head);
     session->receipt = (chd_local_receipt){
         .request = publish->request,
         .origin = core->config.node,
@@ -207,7 +210,7 @@ static void on_publish(chd_core *core, uint32_t index,
     }
     /* A turn may bring more than the log holds; what is old enough to fill a
      * batch goes out now. */
-    if (chd_log_end(core->log) - core->sent_cursor >= CHD_BATCH_BYTES) {
+    if (core->unsent_bytes >= CHD_BATCH_BYTES) {
         chd_core_flush(core, out);
     }
 }

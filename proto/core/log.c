@@ -1,30 +1,103 @@
 #include "proto/core/log.h"
 
-/* What precedes each record in the ring.  Entries are aligned to eight bytes
- * and never wrap: the rest of the ring before a wrap is one entry without a
- * record. */
-typedef struct log_header {
-    uint32_t size;       /* of the whole entry, header and padding included */
-    uint32_t record_len; /* 0: filler before the wrap                       */
+#include "proto/base/hash.h"
+#include "proto/core/forgotten.h"
+
+#define NONE UINT32_MAX
+
+/* Pages hold the largest record and are a multiple of this. */
+#define PAGE_UNIT ((size_t)64 * 1024)
+
+/* Merge two neighbours when what lives in both fits this share of a page, so
+ * that each merge wins at least a quarter of a page for what it copies. */
+#define MERGE_NUMERATOR 3
+#define MERGE_DENOMINATOR 4
+
+/* Entries are aligned to eight bytes.  Chains link entries by reference: the
+ * offset in all pages together, in units of eight bytes, plus one. */
+typedef struct header {
+    uint32_t size; /* of the entry with this header, a multiple of 8 */
+    uint32_t record_len;
+    uint64_t number;
     uint64_t origin;
     uint64_t seq;
     uint64_t topic_hash;
-    uint32_t topic_at; /* offset of the topic within the record             */
-    uint32_t topic_len;
-} log_header;
+    uint64_t subject_hash;
+    uint32_t seq_next; /* chain of the bucket by origin and seq; 0: end  */
+    uint32_t subject_next;
+    uint16_t topic_at; /* offsets within the record */
+    uint16_t subject_at;
+    uint16_t subject_len;
+    uint8_t topic_len;
+    bool dead;
+} header;
 
-_Static_assert(sizeof(log_header) == CHD_LOG_ENTRY_BYTES,
+_Static_assert(sizeof(header) == CHD_LOG_ENTRY_BYTES,
                "the cost of an entry is documented");
+
+typedef struct page {
+    uint64_t stamp; /* changes whenever entries move; 0: the page is free */
+    uint64_t first; /* no entry has a lower number                        */
+    uint32_t used;  /* bytes */
+    uint32_t live;  /* bytes */
+    uint32_t next;  /* in the order of entries, or of free pages */
+    uint32_t prev;
+} page;
 
 struct chd_log {
     const chd_mem *mem;
-    uint8_t *ring;
-    size_t cap;
-    uint64_t oldest;
+    uint8_t *memory;
+    page *pages;
+    uint32_t *by_seq; /* buckets: references */
+    uint32_t *by_subject;
+    chd_forgotten *forgotten;
+    size_t bucket_count; /* a power of two */
+    size_t page_bytes;
+    size_t capacity;
+    size_t live;
+    size_t count;
+    uint32_t page_count;
+    uint32_t head; /* oldest page, NONE when empty */
+    uint32_t tail;
+    uint32_t free;
     uint64_t end;
+    uint64_t evicted; /* number behind the newest entry evicted */
+    uint64_t stamp;
 };
 
-chd_err chd_log_new(size_t bytes, const chd_mem *mem, chd_log **log)
+static size_t entry_size(size_t record_len)
+{
+    return (sizeof(header) + record_len + 7) & ~(size_t)7;
+}
+
+static void plan(chd_log *log, size_t bytes, size_t record_max)
+{
+    const size_t buckets_wanted = bytes / 16 / 2 / sizeof(uint32_t);
+
+    log->bucket_count = 1;
+    while (log->bucket_count * 2 <= buckets_wanted) {
+        log->bucket_count *= 2;
+    }
+    log->page_bytes =
+        (entry_size(record_max) + PAGE_UNIT - 1) & ~(size_t)(PAGE_UNIT - 1);
+    log->page_count =
+        (uint32_t)((bytes - bytes / 8) / (log->page_bytes + sizeof(page)));
+    log->capacity = log->page_count * (log->page_bytes + sizeof(page)) +
+                    2 * log->bucket_count * sizeof(uint32_t);
+}
+
+static void free_all_pages(chd_log *log)
+{
+    log->head = NONE;
+    log->tail = NONE;
+    log->free = 0;
+    for (uint32_t i = 0; i < log->page_count; i++) {
+        log->pages[i].next = i + 1 < log->page_count ? i + 1 : NONE;
+    }
+}
+
+chd_err chd_log_new(size_t bytes, size_t record_max, const chd_mem *mem,
+                    chd_log **log)
 {
     chd_log *made = chd_zalloc(mem, 1, sizeof(*made));
 
@@ -33,12 +106,19 @@ chd_err chd_log_new(size_t bytes, const chd_mem *mem, chd_log **log)
         return CHD_ENOMEM;
     }
     made->mem = mem;
-    made->cap = bytes & ~(size_t)7;
-    made->ring = chd_zalloc(mem, made->cap, 1);
-    if (made->ring == NULL) {
+    plan(made, bytes, record_max);
+    CHD_ASSERT(made->page_count >= 4);
+    made->memory = chd_zalloc(mem, made->page_count, made->page_bytes);
+    made->pages = chd_zalloc(mem, made->page_count, sizeof(page));
+    made->by_seq = chd_zalloc(mem, made->bucket_count, sizeof(uint32_t));
+    made->by_subject = chd_zalloc(mem, made->bucket_count, sizeof(uint32_t));
+    if (made->memory == NULL || made->pages == NULL || made->by_seq == NULL ||
+        made->by_subject == NULL ||
+        chd_forgotten_new(mem, &made->forgotten) != CHD_OK) {
         chd_log_destroy(&made);
         return CHD_ENOMEM;
     }
+    free_all_pages(made);
     *log = made;
     return CHD_OK;
 }
@@ -49,113 +129,441 @@ void chd_log_destroy(chd_log **log)
         return;
     }
     const chd_mem *mem = (*log)->mem;
-    chd_free(mem, (*log)->ring);
+    chd_forgotten_destroy(&(*log)->forgotten);
+    chd_free(mem, (*log)->memory);
+    chd_free(mem, (*log)->pages);
+    chd_free(mem, (*log)->by_seq);
+    chd_free(mem, (*log)->by_subject);
     chd_free(mem, *log);
     *log = NULL;
 }
 
-static uint8_t *slot_at(const chd_log *log, uint64_t position)
+/* --- entries and their references ----------------------------------------- */
+
+static header *at(const chd_log *log, uint32_t page_index, uint32_t offset)
 {
-    return log->ring + (size_t)(position % log->cap);
+    return (header *)(void *)(log->memory + page_index * log->page_bytes +
+                              offset);
 }
 
-static log_header header_at(const chd_log *log, uint64_t position)
+static uint32_t ref_of(const chd_log *log, const header *entry)
 {
-    log_header header;
-    memcpy(&header, slot_at(log, position), sizeof(header));
-    return header;
+    return (uint32_t)(((const uint8_t *)entry - log->memory) / 8) + 1;
 }
 
-/* The space up to the end of the ring may be shorter than a header; a filler
- * is then implied and not written. */
-static size_t size_at(const chd_log *log, uint64_t position)
+static header *of_ref(const chd_log *log, uint32_t ref)
 {
-    const size_t left = log->cap - (size_t)(position % log->cap);
-    return left < sizeof(log_header) ? left : header_at(log, position).size;
+    return (header *)(void *)(log->memory + (size_t)(ref - 1) * 8);
 }
 
-static void make_room(chd_log *log, size_t size)
+static page *page_of(const chd_log *log, const header *entry)
 {
-    while (log->end + size - log->oldest > log->cap) {
-        log->oldest += size_at(log, log->oldest);
+    const size_t offset = (size_t)((const uint8_t *)entry - log->memory);
+    return &log->pages[offset / log->page_bytes];
+}
+
+static const uint8_t *record_of(const header *entry)
+{
+    return (const uint8_t *)entry + sizeof(*entry);
+}
+
+static void show(const header *entry, chd_log_entry *shown)
+{
+    const uint8_t *record = record_of(entry);
+
+    shown->origin = entry->origin;
+    shown->seq = entry->seq;
+    shown->topic_hash = entry->topic_hash;
+    shown->subject_hash = entry->subject_hash;
+    shown->topic = chd_bytes_of(record + entry->topic_at, entry->topic_len);
+    shown->subject =
+        chd_bytes_of(record + entry->subject_at, entry->subject_len);
+    shown->record = chd_bytes_of(record, entry->record_len);
+}
+
+static uint32_t *seq_bucket(const chd_log *log, uint64_t origin, uint64_t seq)
+{
+    const uint64_t hash = chd_mix64(origin + chd_mix64(seq));
+    return &log->by_seq[hash & (log->bucket_count - 1)];
+}
+
+static uint32_t *subject_bucket(const chd_log *log, uint64_t hash,
+                                uint64_t origin)
+{
+    return &log->by_subject[chd_mix64(hash ^ origin) & (log->bucket_count - 1)];
+}
+
+/* The link that holds ref, in a chain that is known to contain it. */
+static uint32_t *seq_link(const chd_log *log, const header *entry, uint32_t ref)
+{
+    uint32_t *link = seq_bucket(log, entry->origin, entry->seq);
+    while (*link != ref) {
+        link = &of_ref(log, *link)->seq_next;
+    }
+    return link;
+}
+
+static uint32_t *subject_link(const chd_log *log, const header *entry,
+                              uint32_t ref)
+{
+    uint32_t *link = subject_bucket(log, entry->subject_hash, entry->origin);
+    while (*link != ref) {
+        link = &of_ref(log, *link)->subject_next;
+    }
+    return link;
+}
+
+static void link_entry(chd_log *log, header *entry)
+{
+    const uint32_t ref = ref_of(log, entry);
+    uint32_t *bucket = seq_bucket(log, entry->origin, entry->seq);
+
+    entry->seq_next = *bucket;
+    *bucket = ref;
+    if (entry->subject_hash != 0) {
+        bucket = subject_bucket(log, entry->subject_hash, entry->origin);
+        entry->subject_next = *bucket;
+        *bucket = ref;
     }
 }
 
-static void skip_to_wrap(chd_log *log, size_t left)
+static void unlink_entry(chd_log *log, const header *entry)
 {
-    make_room(log, left);
-    if (left >= sizeof(log_header)) {
-        const log_header filler = {.size = (uint32_t)left};
-        memcpy(slot_at(log, log->end), &filler, sizeof(filler));
+    const uint32_t ref = ref_of(log, entry);
+
+    *seq_link(log, entry, ref) = entry->seq_next;
+    if (entry->subject_hash != 0) {
+        *subject_link(log, entry, ref) = entry->subject_next;
     }
-    log->end += left;
+}
+
+/* --- pages ---------------------------------------------------------------- */
+
+static void free_page(chd_log *log, uint32_t index)
+{
+    page *freed = &log->pages[index];
+
+    if (freed->prev != NONE) {
+        log->pages[freed->prev].next = freed->next;
+    } else {
+        log->head = freed->next;
+    }
+    if (freed->next != NONE) {
+        log->pages[freed->next].prev = freed->prev;
+    } else {
+        log->tail = freed->prev;
+    }
+    *freed = (page){.next = log->free};
+    log->free = index;
+}
+
+static void add_page(chd_log *log)
+{
+    const uint32_t index = log->free;
+    page *added = &log->pages[index];
+
+    CHD_ASSERT(index != NONE);
+    log->free = added->next;
+    *added = (page){
+        .stamp = ++log->stamp,
+        .first = log->end,
+        .next = NONE,
+        .prev = log->tail,
+    };
+    if (log->tail != NONE) {
+        log->pages[log->tail].next = index;
+    } else {
+        log->head = index;
+    }
+    log->tail = index;
+}
+
+/* Take an entry out of the chains and of the accounts; its bytes stay. */
+static void kill(chd_log *log, header *entry)
+{
+    page *home = page_of(log, entry);
+
+    unlink_entry(log, entry);
+    entry->dead = true;
+    home->live -= entry->size;
+    log->live -= entry->size;
+    log->count--;
+}
+
+static void evict_page(chd_log *log, uint32_t index)
+{
+    const uint32_t used = log->pages[index].used;
+
+    for (uint32_t offset = 0; offset < used;) {
+        header *entry = at(log, index, offset);
+        offset += entry->size;
+        if (entry->dead) {
+            continue;
+        }
+        chd_log_entry shown;
+        show(entry, &shown);
+        const chd_forgotten_entry gone = {
+            .origin = entry->origin,
+            .seq = entry->seq,
+            .number = entry->number,
+            .topic_hash = entry->topic_hash,
+            .topic = shown.topic,
+        };
+        chd_forgotten_add(log->forgotten, &gone);
+        log->evicted = chd_max_u64(log->evicted, entry->number + 1);
+        kill(log, entry);
+    }
+    free_page(log, index);
+}
+
+/* Move the live entries of page from behind those of page to, which may be the
+ * same page. */
+static void move_live(chd_log *log, uint32_t from, uint32_t to, uint32_t used)
+{
+    const uint32_t end = log->pages[from].used;
+    uint32_t kept = used;
+
+    for (uint32_t offset = 0; offset < end;) {
+        header *entry = at(log, from, offset);
+        const uint32_t size = entry->size;
+        offset += size;
+        if (entry->dead) {
+            continue;
+        }
+        header *target = at(log, to, kept);
+        const uint32_t old_ref = ref_of(log, entry);
+        const uint32_t new_ref = ref_of(log, target);
+        *seq_link(log, entry, old_ref) = new_ref;
+        if (entry->subject_hash != 0) {
+            *subject_link(log, entry, old_ref) = new_ref;
+        }
+        memmove(target, entry, size);
+        kept += size;
+    }
+    log->pages[to].used = kept;
+    log->pages[to].live = kept;
+}
+
+static void merge(chd_log *log, uint32_t index)
+{
+    const uint32_t next = log->pages[index].next;
+
+    move_live(log, index, index, 0);
+    move_live(log, next, index, log->pages[index].used);
+    log->pages[index].stamp = ++log->stamp;
+    free_page(log, next);
+}
+
+/* The pair of neighbours that is cheapest to merge, or NONE.  The tail is
+ * left alone: what is in it is young and may be superseded yet. */
+static uint32_t find_pair(const chd_log *log)
+{
+    size_t least = log->page_bytes / MERGE_DENOMINATOR * MERGE_NUMERATOR + 1;
+    uint32_t best = NONE;
+
+    for (uint32_t i = log->head; i != NONE; i = log->pages[i].next) {
+        const uint32_t next = log->pages[i].next;
+        if (next == NONE || next == log->tail) {
+            break;
+        }
+        const size_t live = (size_t)log->pages[i].live + log->pages[next].live;
+        if (live < least) {
+            least = live;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void make_page(chd_log *log)
+{
+    if (log->free == NONE) {
+        const uint32_t pair = find_pair(log);
+        if (pair != NONE) {
+            merge(log, pair);
+        } else {
+            evict_page(log, log->head);
+        }
+    }
+    add_page(log);
+}
+
+/* --- append --------------------------------------------------------------- */
+
+/* The older entry that the new one stands for, or NULL. */
+static header *find_superseded(const chd_log *log, const chd_log_entry *entry)
+{
+    uint32_t ref = *subject_bucket(log, entry->subject_hash, entry->origin);
+
+    while (ref != 0) {
+        header *older = of_ref(log, ref);
+        if (older->subject_hash == entry->subject_hash &&
+            older->origin == entry->origin && older->seq < entry->seq &&
+            chd_bytes_equal(chd_bytes_of(record_of(older) + older->subject_at,
+                                         older->subject_len),
+                            entry->subject)) {
+            return older;
+        }
+        ref = older->subject_next;
+    }
+    return NULL;
+}
+
+void chd_log_supersede(chd_log *log, const chd_log_entry *entry)
+{
+    header *older =
+        entry->subject_hash == 0 ? NULL : find_superseded(log, entry);
+
+    if (older == NULL) {
+        return;
+    }
+    const page *home = page_of(log, older);
+    kill(log, older);
+    if (home->live == 0 && (uint32_t)(home - log->pages) != log->tail) {
+        free_page(log, (uint32_t)(home - log->pages));
+    }
 }
 
 void chd_log_append(chd_log *log, const chd_log_entry *entry)
 {
-    const size_t size =
-        (sizeof(log_header) + entry->record.len + 7) & ~(size_t)7;
-    const size_t left = log->cap - (size_t)(log->end % log->cap);
+    const size_t size = entry_size(entry->record.len);
 
-    CHD_ASSERT(entry->record.len > 0);
-    CHD_ASSERT(size < log->cap / 2);
+    CHD_ASSERT(entry->record.len > 0 && size <= log->page_bytes);
     CHD_ASSERT(entry->topic.ptr >= entry->record.ptr);
     CHD_ASSERT(entry->topic.ptr + entry->topic.len <=
                entry->record.ptr + entry->record.len);
-    if (left < size) {
-        skip_to_wrap(log, left);
+    if (log->tail == NONE ||
+        log->page_bytes - log->pages[log->tail].used < size) {
+        make_page(log);
     }
-    make_room(log, size);
-
-    const log_header header = {
+    page *home = &log->pages[log->tail];
+    header *added = at(log, log->tail, home->used);
+    const bool compacts = entry->subject_hash != 0;
+    *added = (header){
         .size = (uint32_t)size,
         .record_len = (uint32_t)entry->record.len,
+        .number = log->end,
         .origin = entry->origin,
         .seq = entry->seq,
         .topic_hash = entry->topic_hash,
-        .topic_at = (uint32_t)(entry->topic.ptr - entry->record.ptr),
-        .topic_len = (uint32_t)entry->topic.len,
+        .subject_hash = entry->subject_hash,
+        .topic_at = (uint16_t)(entry->topic.ptr - entry->record.ptr),
+        .topic_len = (uint8_t)entry->topic.len,
+        .subject_at =
+            compacts ? (uint16_t)(entry->subject.ptr - entry->record.ptr) : 0,
+        .subject_len = compacts ? (uint16_t)entry->subject.len : 0,
     };
-    uint8_t *slot = slot_at(log, log->end);
-    memcpy(slot, &header, sizeof(header));
-    memcpy(slot + sizeof(header), entry->record.ptr, entry->record.len);
-    log->end += size;
+    memcpy((uint8_t *)added + sizeof(*added), entry->record.ptr,
+           entry->record.len);
+    link_entry(log, added);
+    home->used += (uint32_t)size;
+    home->live += (uint32_t)size;
+    log->live += size;
+    log->count++;
+    log->end++;
 }
 
-uint64_t chd_log_oldest(const chd_log *log)
-{
-    return log->oldest;
-}
+/* --- reading -------------------------------------------------------------- */
 
 uint64_t chd_log_end(const chd_log *log)
 {
     return log->end;
 }
 
-static bool is_filler(const chd_log *log, uint64_t position)
+chd_log_cursor chd_log_cursor_at_end(const chd_log *log)
 {
-    const size_t left = log->cap - (size_t)(position % log->cap);
-    return left < sizeof(log_header) ||
-           header_at(log, position).record_len == 0;
+    return (chd_log_cursor){.number = log->end};
 }
 
-bool chd_log_read(const chd_log *log, uint64_t *position, chd_log_entry *entry)
+bool chd_log_overran(const chd_log *log, const chd_log_cursor *cursor)
 {
-    CHD_ASSERT(*position >= log->oldest && *position <= log->end);
-    if (*position < log->end && is_filler(log, *position)) {
-        *position += size_at(log, *position);
+    return cursor->number < log->evicted;
+}
+
+/* Point the cursor's hint at the page where its number is, or would be. */
+static bool locate(const chd_log *log, chd_log_cursor *cursor)
+{
+    uint32_t i = log->tail;
+
+    if (cursor->stamp != 0 && log->pages[cursor->page].stamp == cursor->stamp) {
+        return true;
     }
-    if (*position == log->end) {
+    if (i == NONE) {
         return false;
     }
-
-    const log_header header = header_at(log, *position);
-    const uint8_t *record = slot_at(log, *position) + sizeof(header);
-    entry->origin = header.origin;
-    entry->seq = header.seq;
-    entry->topic_hash = header.topic_hash;
-    entry->record = chd_bytes_of(record, header.record_len);
-    entry->topic = chd_bytes_of(record + header.topic_at, header.topic_len);
-    *position += header.size;
+    while (log->pages[i].first > cursor->number && log->pages[i].prev != NONE) {
+        i = log->pages[i].prev;
+    }
+    cursor->page = i;
+    cursor->offset = 0;
+    cursor->stamp = log->pages[i].stamp;
     return true;
+}
+
+bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
+                  chd_log_entry *entry)
+{
+    if (cursor->number >= log->end || !locate(log, cursor)) {
+        return false;
+    }
+    for (;;) {
+        const page *here = &log->pages[cursor->page];
+        while (cursor->offset < here->used) {
+            const header *next = at(log, cursor->page, cursor->offset);
+            cursor->offset += next->size;
+            if (!next->dead && next->number >= cursor->number) {
+                cursor->number = next->number + 1;
+                show(next, entry);
+                return true;
+            }
+        }
+        if (here->next == NONE) {
+            cursor->number = log->end;
+            return false;
+        }
+        cursor->page = here->next;
+        cursor->offset = 0;
+        cursor->stamp = log->pages[here->next].stamp;
+    }
+}
+
+bool chd_log_find(const chd_log *log, uint64_t origin, uint64_t seq,
+                  chd_log_entry *entry)
+{
+    uint32_t ref = *seq_bucket(log, origin, seq);
+
+    while (ref != 0) {
+        const header *found = of_ref(log, ref);
+        if (found->origin == origin && found->seq == seq) {
+            show(found, entry);
+            return true;
+        }
+        ref = found->seq_next;
+    }
+    return false;
+}
+
+size_t chd_log_bytes(const chd_log *log)
+{
+    return log->live;
+}
+
+size_t chd_log_count(const chd_log *log)
+{
+    return log->count;
+}
+
+size_t chd_log_capacity(const chd_log *log)
+{
+    return log->capacity;
+}
+
+const chd_forgotten *chd_log_forgotten(const chd_log *log)
+{
+    return log->forgotten;
+}
+
+void chd_log_skip(chd_log *log, uint64_t origin, uint64_t seq)
+{
+    chd_forgotten_skip(log->forgotten, origin, seq);
 }

@@ -20,10 +20,8 @@
  * its events come on two links, and may overtake each other. */
 #define ALIAS_INTERVAL (300 * CHD_SECOND)
 
-/* HELLO is repeated to a member that does not hear us, or whose vector has
- * differed from ours for so many answers, this often. */
+/* HELLO is repeated to a member that does not hear us this often. */
 #define GREET_INTERVAL (10 * CHD_SECOND)
-#define DIFFERS_MAX 8
 #define DIAL_ATTEMPTS_MAX 5 /* after these the interval grows no more */
 
 /* How long what a leaving node sent may be on its way. */
@@ -204,8 +202,14 @@ void chd_core_member_hello(chd_core *core, chd_peer *peer,
         chd_core_trace(out, CHD_TRACE_PEER_HELLO, peer, peer->version,
                        hello->head);
     }
-    chd_core_follow(core, header->sender, hello->head, out);
-    chd_core_hearsay(core, hello, out);
+    const chd_claim claim = {
+        .origin = header->sender,
+        .seq = hello->head,
+        .holder = header->sender,
+    };
+    chd_core_follow(core, &claim, out);
+    (void)chd_core_claim(core, &claim);
+    chd_core_claim_all(core, header->sender, hello->positions, out);
     chd_core_member_heard(core, peer, false, out);
     core->peers_changed = true;
 }
@@ -308,25 +312,18 @@ static void mend_events_link(chd_core *core, chd_peer *peer, chd_bytes *hello,
     }
 }
 
-/* Some things only HELLO can bring to light: a member that has forgotten us,
- * while we still have it, dials us again; and vectors that differ for longer
- * than events travel show that one of us missed what a dead node said. */
+/* A member that has forgotten us, while we still have it, dials us again when
+ * it hears HELLO. */
 static void greet_again(chd_core *core, chd_peer *peer, chd_bytes *hello,
                         chd_out *out)
 {
-    if ((!peer->deaf && peer->differs < DIFFERS_MAX) ||
-        core->now.mono_ns < peer->hello_due_ns) {
+    if (!peer->deaf || core->now.mono_ns < peer->hello_due_ns) {
         return;
     }
-    /* Under load vectors differ most of the time.  A HELLO a second for all
-     * peers together is enough: what one learns it passes on. */
-    const uint64_t all = core->peers.count * CHD_SECOND;
-    const uint64_t span =
-        peer->deaf ? GREET_INTERVAL : chd_max_u64(GREET_INTERVAL, all);
     say_hello(core, peer, hello, out);
-    peer->differs = 0;
     peer->hello_due_ns = chd_after(
-        core->now.mono_ns, span + chd_prng_below(&core->prng, span / 4));
+        core->now.mono_ns,
+        GREET_INTERVAL + chd_prng_below(&core->prng, GREET_INTERVAL / 4));
 }
 
 /* It hears us again when it says so; it is deaf when it has not said so for as
@@ -365,7 +362,13 @@ static void left_turn(chd_core *core, chd_peer *peer, chd_out *out)
         !chd_elapsed(core->now.mono_ns, peer->left_ns, LEAVE_GRACE)) {
         return;
     }
-    chd_core_lost(core, peer->node, peer->head, out);
+    const chd_claim claim = {
+        .origin = peer->node,
+        .seq = peer->head,
+        .holder = peer->node,
+        .certain = true,
+    };
+    (void)chd_core_claim(core, &claim);
     chd_core_trace(out, CHD_TRACE_PEER_LEFT, peer, received, peer->head);
     try_aliases(core);
     hang_up(core, peer, out);

@@ -32,8 +32,9 @@ typedef struct chd_peer {
     chd_name name; /* of the node, as the next   */
     chd_name region;
     chd_name release;
-    uint64_t version;      /* that both sides speak      */
-    uint64_t head;         /* highest sequence it claims */
+    uint64_t version; /* that both sides speak      */
+    uint64_t head;    /* highest sequence it claims */
+    uint64_t acknowledged_ns;
     uint64_t acknowledged; /* up to where it has our events */
     uint64_t rtt_ns;
     uint64_t added_ns;        /* since when it is expected to answer     */
@@ -44,6 +45,9 @@ typedef struct chd_peer {
     uint64_t left_ns;         /* when it said goodbye                    */
     uint64_t dial_due_ns;     /* when to dial (again) without an answer  */
     uint64_t ping_due_ns;
+    uint64_t unacked_bytes;    /* of its events that we did not acknowledge */
+    uint32_t unacked_messages; /* likewise */
+    bool lagging;          /* does not count for the pace until it caught up */
     uint64_t hello_due_ns; /* when HELLO may be repeated               */
     uint32_t attempts;     /* dials since its events came              */
     uint32_t differs;      /* answers in a row with another digest     */

@@ -23,7 +23,7 @@ void chd_core_report_node(const chd_core *core, chd_now now,
         .delivered = stats->delivered,
         .resets = stats->resets,
         .lost = stats->lost,
-        .log_bytes = chd_log_end(core->log) - chd_log_oldest(core->log),
+        .log_bytes = chd_log_bytes(core->log),
         .dns_outcome = core->dns_outcome,
         .dns_age_ms =
             core->dns_outcome == CHD_DNS_NONE

@@ -10,10 +10,15 @@
 #include "proto/base/hlc.h"
 #include "proto/base/prng.h"
 #include "proto/core/core.h"
+#include "proto/core/forgotten.h"
+#include "proto/core/hold.h"
 #include "proto/core/log.h"
+#include "proto/core/pace.h"
 #include "proto/core/peer.h"
+#include "proto/core/repair.h"
 #include "proto/core/vector.h"
 #include "proto/session/route.h"
+#include "proto/wire/repair.h"
 
 /* The sidecar's end of one session. */
 typedef struct chd_session {
@@ -23,13 +28,21 @@ typedef struct chd_session {
     chd_reset_reason reset; /* a RESET of everything is due; 0: none         */
     uint64_t client;
     uint64_t pid;
-    uint64_t cursor;        /* position in the log to go on from             */
+    chd_log_cursor cursor;  /* where in the log to go on                     */
     uint64_t position;      /* last one used in the session's stream         */
     uint64_t sent_bytes;    /* of EVENTS and RESET                           */
     uint64_t applied_bytes; /* of those, what the application has behind it  */
     uint64_t delivered;     /* events                                        */
     chd_local_receipt receipt;
 } chd_session;
+
+/* Somebody says that an origin has events up to seq. */
+typedef struct chd_claim {
+    uint64_t origin;
+    uint64_t seq;
+    uint64_t holder; /* node id of who says so                            */
+    bool certain;    /* what is missing cannot be on its way any more     */
+} chd_claim;
 
 struct chd_core {
     const chd_mem *mem;
@@ -54,11 +67,23 @@ struct chd_core {
     uint32_t session_count;
     uint32_t session_turn; /* who is served first in the next turn        */
     uint8_t *record;       /* scratch: CHD_RECORD_BYTES_MAX               */
+    uint8_t *names;        /* scratch: CHD_NAMES_BYTES_MAX                */
 
-    uint64_t head;        /* last sequence number assigned here           */
-    uint64_t sent;        /* last sequence number broadcast               */
-    uint64_t sent_cursor; /* log position behind it                       */
+    uint64_t head; /* last sequence number assigned here           */
+    uint64_t sent; /* last sequence number broadcast               */
+    chd_log_cursor sent_cursor; /* in the log, behind it                  */
+    uint64_t unsent_bytes;      /* of own records behind it               */
+    uint64_t behind_bytes;      /* of all records behind it               */
     uint64_t hlc;
+
+    chd_repair *repairs; /* CHD_REPAIRS_MAX */
+    chd_hold hold;
+    chd_pace pace;
+    uint64_t held_back_ns; /* since when the pace holds back; NEVER: open */
+    uint64_t repair_due_ns;
+    uint64_t vector_due_ns; /* when vectors may be compared again         */
+    uint64_t serve_ns;      /* when the budget was filled                 */
+    uint64_t serve_budget;  /* bytes that may be answered                 */
 
     chd_node_state state;
     bool degraded;
@@ -82,7 +107,6 @@ struct chd_core {
     uint64_t conflict_told_ns;
     uint64_t claimant; /* who claimed an address where another answers    */
     uint64_t claimed_ns;
-    uint64_t hearsay_due_ns; /* when to compare positions again            */
 };
 
 /* How often the same complaint about the same peer is told. */
@@ -91,6 +115,9 @@ struct chd_core {
 /* A PING or PONG with the longest cluster name, and a REFUSE with its text. */
 #define CHD_PING_BYTES_MAX (128 + CHD_NAME_BYTES_MAX)
 #define CHD_REFUSE_BYTES_MAX (128 + CHD_NAME_BYTES_MAX + CHD_TEXT_BYTES_MAX)
+
+/* The topics that one RESET names, each with its match and length. */
+#define CHD_NAMES_BYTES_MAX (CHD_RESET_TOPICS_MAX * (CHD_TOPIC_BYTES_MAX + 3))
 
 /* A link that brought nothing for this many ping intervals is silent. */
 #define CHD_SILENT_PINGS 5
@@ -136,35 +163,83 @@ void chd_core_count_members(const chd_core *core, uint64_t *members,
 /* control.c: write HELLO or WELCOME. */
 void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack);
 
-/* positions.c */
+/* events.c */
 
-/* Node's events up to head are beyond reach if they are not here by now.
- * RESET whoever may have cached something. */
-void chd_core_lost(chd_core *core, uint64_t node, uint64_t head, chd_out *out);
-/* Something came from node itself: if it is the first time, begin to follow
- * its events behind position. */
-void chd_core_follow(chd_core *core, uint64_t node, uint64_t position,
-                     chd_out *out);
-/* Compare what the sender of HELLO or WELCOME has of other origins. */
-void chd_core_hearsay(chd_core *core, const chd_mesh_hello *hello,
+/* Begin to follow an origin that nothing was known of, behind what it is known
+ * to have sent.  What that was is unknown here, so caches that exist are
+ * reset. */
+void chd_core_follow(chd_core *core, const chd_claim *claim, chd_out *out);
+/* Deliver an event that was not received before.  in_order: nothing of its
+ * origin is missing before it, so it may stand for older ones in the log. */
+void chd_core_accept(chd_core *core, uint64_t origin, const chd_event *event,
+                     chd_bytes record, bool in_order);
+/* Deliver what waited for the gap to close. */
+void chd_core_replay(chd_core *core, chd_repair *repair, chd_out *out);
+
+/* repair.c */
+chd_repair *chd_core_repair_of(chd_core *core, uint64_t origin);
+/* Note what somebody says to exist; NULL when nothing is missing, the origin is
+ * not followed, or no place is left to repair it now. */
+chd_repair *chd_core_claim(chd_core *core, const chd_claim *claim);
+/* End the repairs of origins that the vector had no room for any more. */
+void chd_core_repairs_forget(chd_core *core);
+void chd_core_repair_settle(chd_core *core, chd_repair *repair, chd_out *out);
+void chd_core_repairs_turn(chd_core *core, chd_out *out);
+chd_err chd_core_on_repair(chd_core *core, const chd_mesh_header *header,
+                           chd_scan *scan, uint32_t fields, chd_out *out);
+chd_err chd_core_on_lost(chd_core *core, const chd_mesh_header *header,
+                         chd_scan *scan, uint32_t fields, chd_out *out);
+
+/* serve.c */
+chd_err chd_core_on_fetch(chd_core *core, const chd_mesh_header *header,
+                          uint64_t route, chd_scan *scan, uint32_t fields,
+                          chd_out *out);
+
+/* pacing.c */
+
+/* A member says up to where it has our events. */
+void chd_core_acknowledged(chd_core *core, chd_peer *peer, uint64_t received,
+                           chd_out *out);
+/* Say so of its events, every so many bytes. */
+void chd_core_acknowledge(chd_core *core, chd_peer *peer, size_t bytes,
+                          chd_out *out);
+/* Tell whether the slowest healthy member can take another message. */
+bool chd_core_may_send(chd_core *core, chd_out *out);
+
+/* gossip.c: compare vectors with a member whose digest differs. */
+void chd_core_compare(chd_core *core, chd_peer *peer, uint64_t digest,
                       chd_out *out);
+chd_err chd_core_on_vector(chd_core *core, const chd_mesh_header *header,
+                           uint64_t route, chd_scan *scan, uint32_t fields,
+                           chd_out *out);
+/* Note every position that a member has. */
+void chd_core_claim_all(chd_core *core, uint64_t holder, chd_bytes positions,
+                        chd_out *out);
 
 /* deliver.c */
 
 /* Broadcast own events that were not sent yet, as far as there is room. */
 void chd_core_flush(chd_core *core, chd_out *out);
-/* Broadcast them before so many bytes of records come into the log. */
+/* Broadcast them, whatever the pace says, if so many bytes of records that are
+ * about to come might push them out of the log. */
 void chd_core_make_room(chd_core *core, size_t bytes, chd_out *out);
 /* Confirm what the session published so far. */
 void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out);
 /* Send to each session what its window takes. */
 void chd_core_deliver(chd_core *core, chd_out *out);
+/* Return where a session begins that wants nothing old: behind all that the
+ * mesh has seen. */
+chd_log_cursor chd_core_newest(const chd_core *core);
 /* Owe every subscribed session a RESET of everything. */
 void chd_core_reset_all(chd_core *core, chd_reset_reason reason);
 
-/* Append an event of any origin to the log. */
+/* Owe a RESET of the topics that a member's log has lost. */
+void chd_core_reset_topics(chd_core *core, const chd_mesh_lost *lost,
+                           chd_out *out);
+
+/* Append an event of any origin to the log; in_order as above. */
 void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
-                  chd_bytes record);
+                  chd_bytes record, bool in_order);
 
 /* The first four fields of a message of ours. */
 chd_mesh_header chd_core_header(const chd_core *core, chd_mesh_type type,

@@ -1,5 +1,8 @@
 #include "proto/core/state.h"
 
+/* How often a pace that holds back looks for members that are stuck. */
+#define PACE_LOOK (50 * CHD_MS)
+
 void chd_core_step(chd_core *core, chd_now now, const chd_input *input,
                    chd_out *out)
 {
@@ -53,6 +56,10 @@ uint64_t chd_core_deadline_ns(const chd_core *core)
     if (core->state == CHD_NODE_STARTING) {
         due = chd_min_u64(
             due, chd_after(core->started_ns, core->config.join_timeout));
+    }
+    due = chd_min_u64(due, core->repair_due_ns);
+    if (core->held_back_ns != CHD_NEVER_NS) {
+        due = chd_min_u64(due, chd_after(core->now.mono_ns, PACE_LOOK));
     }
     return chd_min_u64(due, core->drain_due_ns);
 }

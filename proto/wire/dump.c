@@ -2,6 +2,7 @@
 
 #include "proto/wire/local.h"
 #include "proto/wire/mesh.h"
+#include "proto/wire/repair.h"
 
 /* A line that is being written; what does not fit is left out. */
 typedef struct writer {
@@ -292,6 +293,16 @@ static const char *mesh_type_name(chd_mesh_type type)
         return "PONG";
     case CHD_MESH_BYE:
         return "BYE";
+    case CHD_MESH_FETCH:
+        return "FETCH";
+    case CHD_MESH_REPAIR:
+        return "REPAIR";
+    case CHD_MESH_LOST:
+        return "LOST";
+    case CHD_MESH_VECTOR:
+        return "VECTOR";
+    case CHD_MESH_ACK:
+        return "ACK";
     }
     return NULL;
 }
@@ -388,6 +399,63 @@ static chd_err put_mesh_head(writer *out, chd_scan *scan, uint32_t fields)
     return err;
 }
 
+static void put_range(writer *out, uint64_t first, uint64_t last)
+{
+    put_label_dec(out, " ", first);
+    put_label_dec(out, "..", last);
+}
+
+static chd_err put_mesh_fetch(writer *out, chd_scan *scan, uint32_t fields)
+{
+    chd_mesh_fetch fetch;
+    const chd_err err = chd_mesh_scan_fetch(scan, fields, &fetch);
+
+    if (err == CHD_OK) {
+        put_label_id(out, " origin ", fetch.origin);
+        put_range(out, fetch.first, fetch.upto);
+    }
+    return err;
+}
+
+static chd_err put_mesh_repair(writer *out, chd_scan *scan, uint32_t fields)
+{
+    chd_mesh_repair repair;
+    const chd_err err = chd_mesh_scan_repair(scan, fields, &repair);
+
+    if (err == CHD_OK) {
+        put_label_id(out, " origin ", repair.origin);
+        put_range(out, repair.first, repair.last);
+        put_label_dec(out, " held ", repair.held);
+        put_label_dec(out, " records ", repair.record_count);
+    }
+    return err;
+}
+
+static chd_err put_mesh_lost(writer *out, chd_scan *scan, uint32_t fields)
+{
+    chd_mesh_lost lost;
+    const chd_err err = chd_mesh_scan_lost(scan, fields, &lost);
+
+    if (err == CHD_OK) {
+        put_label_id(out, " origin ", lost.origin);
+        put_range(out, lost.first, lost.last);
+        put_label_dec(out, " topics ", lost.topic_count);
+    }
+    return err;
+}
+
+static chd_err put_mesh_vector(writer *out, chd_scan *scan, uint32_t fields)
+{
+    chd_mesh_vector vector;
+    const chd_err err = chd_mesh_scan_vector(scan, fields, &vector);
+
+    if (err == CHD_OK) {
+        put(out, vector.answer ? " asks" : " answers");
+        put_label_dec(out, " positions ", vector.position_count);
+    }
+    return err;
+}
+
 static chd_err put_mesh_body(writer *out, chd_scan *scan, chd_mesh_type type,
                              uint32_t fields)
 {
@@ -405,7 +473,16 @@ static chd_err put_mesh_body(writer *out, chd_scan *scan, chd_mesh_type type,
         return put_mesh_ping(out, scan, fields, true);
     case CHD_MESH_BEACON:
     case CHD_MESH_BYE:
+    case CHD_MESH_ACK:
         return put_mesh_head(out, scan, fields);
+    case CHD_MESH_FETCH:
+        return put_mesh_fetch(out, scan, fields);
+    case CHD_MESH_REPAIR:
+        return put_mesh_repair(out, scan, fields);
+    case CHD_MESH_LOST:
+        return put_mesh_lost(out, scan, fields);
+    case CHD_MESH_VECTOR:
+        return put_mesh_vector(out, scan, fields);
     }
     chd_scan_rest(scan, fields, 0);
     return chd_scan_end(scan);
@@ -422,7 +499,7 @@ void chd_dump_mesh(chd_bytes message, char *line, size_t cap)
     chd_err err = chd_mesh_scan_header(&scan, &header, &fields);
     if (err == CHD_OK) {
         const chd_mesh_type type =
-            header.type <= CHD_MESH_BYE ? (chd_mesh_type)header.type : 0;
+            header.type <= CHD_MESH_ACK ? (chd_mesh_type)header.type : 0;
         put_type(&out, mesh_type_name(type), header.type);
         put_label_id(&out, " from ", header.sender);
         if (type == CHD_MESH_HELLO || type == CHD_MESH_WELCOME ||

@@ -62,8 +62,7 @@ static void scan_position(chd_scan *scan, chd_position *position)
     position->seq = chd_scan_uint(scan, CHD_SEQ_MAX);
 }
 
-/* Read the vector at the end of HELLO. */
-static void scan_positions(chd_scan *scan, chd_mesh_hello *hello)
+void chd_positions_scan(chd_scan *scan, uint32_t *count, chd_bytes *positions)
 {
     const uint32_t values = chd_scan_array(scan, 2 * CHD_ORIGINS_MAX);
     const uint8_t *start = scan->at;
@@ -75,8 +74,19 @@ static void scan_positions(chd_scan *scan, chd_mesh_hello *hello)
         chd_position position;
         scan_position(scan, &position);
     }
-    hello->position_count = values / 2;
-    hello->positions = chd_scan_since(scan, start);
+    *count = values / 2;
+    *positions = chd_scan_since(scan, start);
+}
+
+void chd_positions_pack(chd_pack *pack, const chd_position *positions,
+                        uint32_t count)
+{
+    CHD_ASSERT(count <= CHD_ORIGINS_MAX);
+    chd_pack_array(pack, 2 * count);
+    for (uint32_t i = 0; i < count; i++) {
+        chd_pack_uint(pack, positions[i].origin);
+        chd_pack_uint(pack, positions[i].seq);
+    }
 }
 
 chd_err chd_mesh_scan_hello(chd_scan *scan, uint32_t fields,
@@ -94,7 +104,7 @@ chd_err chd_mesh_scan_hello(chd_scan *scan, uint32_t fields,
     read.release = chd_scan_str(scan, CHD_NAME_BYTES_MAX);
     chd_endpoint_scan(scan, &read.endpoint);
     read.head = chd_scan_uint(scan, CHD_SEQ_MAX);
-    scan_positions(scan, &read);
+    chd_positions_scan(scan, &read.position_count, &read.positions);
     chd_scan_rest(scan, fields, 9);
 
     const chd_err err = chd_scan_end(scan);
@@ -271,7 +281,6 @@ void chd_mesh_pack_hello(chd_pack *pack, const chd_mesh_header *header,
 {
     CHD_ASSERT(header->type == CHD_MESH_HELLO ||
                header->type == CHD_MESH_WELCOME);
-    CHD_ASSERT(hello->position_count <= CHD_ORIGINS_MAX);
 
     chd_mesh_pack_header(pack, header, 9);
     chd_pack_uint(pack, hello->version_min);
@@ -281,11 +290,7 @@ void chd_mesh_pack_hello(chd_pack *pack, const chd_mesh_header *header,
     chd_pack_str(pack, hello->release);
     chd_endpoint_pack(pack, &hello->endpoint);
     chd_pack_uint(pack, hello->head);
-    chd_pack_array(pack, 2 * hello->position_count);
-    for (uint32_t i = 0; i < hello->position_count; i++) {
-        chd_pack_uint(pack, positions[i].origin);
-        chd_pack_uint(pack, positions[i].seq);
-    }
+    chd_positions_pack(pack, positions, hello->position_count);
 }
 
 void chd_mesh_pack_refuse(chd_pack *pack, const chd_mesh_header *header,
@@ -320,7 +325,8 @@ void chd_mesh_pack_ping(chd_pack *pack, const chd_mesh_header *header,
 void chd_mesh_pack_head(chd_pack *pack, const chd_mesh_header *header,
                         uint64_t head)
 {
-    CHD_ASSERT(header->type == CHD_MESH_BEACON || header->type == CHD_MESH_BYE);
+    CHD_ASSERT(header->type == CHD_MESH_BEACON ||
+               header->type == CHD_MESH_BYE || header->type == CHD_MESH_ACK);
 
     chd_mesh_pack_header(pack, header, 1);
     chd_pack_uint(pack, head);

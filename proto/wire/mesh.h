@@ -25,6 +25,11 @@ typedef enum chd_mesh_type {
     CHD_MESH_PING = 6,    /* [t0, received, heard, digest]               */
     CHD_MESH_PONG = 7,    /* [t0, received, heard, digest, head]         */
     CHD_MESH_BYE = 8,     /* [head]                                      */
+    CHD_MESH_FETCH = 9,   /* this and the next three: see repair.h       */
+    CHD_MESH_REPAIR = 10,
+    CHD_MESH_LOST = 11,
+    CHD_MESH_VECTOR = 12,
+    CHD_MESH_ACK = 13, /* [received]: up to where your events are here */
 } chd_mesh_type;
 
 typedef enum chd_refuse_reason {
@@ -133,6 +138,9 @@ bool chd_mesh_position_next(chd_bytes *positions, chd_position *position);
  * and an endpoint. */
 uint64_t chd_node_scan(chd_scan *scan);
 void chd_endpoint_scan(chd_scan *scan, chd_endpoint *endpoint);
+void chd_positions_scan(chd_scan *scan, uint32_t *count, chd_bytes *positions);
+void chd_positions_pack(chd_pack *pack, const chd_position *positions,
+                        uint32_t count);
 void chd_endpoint_pack(chd_pack *pack, const chd_endpoint *endpoint);
 
 /* Write the array header and the four common fields; body_count more values

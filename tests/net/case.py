@@ -1,15 +1,18 @@
 """What tests are made of: a mesh, and a test case that has one."""
 
 import atexit
+import itertools
 import pathlib
 import shutil
 import tempfile
 import unittest
 
-from tests.net import dns, wait
+from tests.net import dns, wait, wire
 from tests.net.daemon import Node
 from tests.net.probe import Probe
 from tests.net.wire import RESET_SUBSCRIBED
+
+_NUMBERS = itertools.count()
 
 
 class Mesh:
@@ -112,6 +115,26 @@ class NetTest(unittest.TestCase):
                                              f'it heard {s.heard[-3:]}', limit)
                 for session in sessions]
 
+    def all_hear_streams(self, sessions, origins, limit=wait.LIMIT):
+        """Wait until every session has every event of these origins, given
+        as {origin: last seq}, and no RESET but those it began with."""
+        def is_whole(session, origin, last):
+            heard = {entry['seq'] for entry in session.pump().heard
+                     if entry.get('origin') == origin}
+            return len(heard) >= last
+        for session in sessions:
+            for origin, last in origins.items():
+                wait.until(lambda s=session, o=origin, n=last:
+                           is_whole(s, o, n),
+                           f'{session} to hear {last} of {origin}', limit)
+                self.assertEqual(
+                    check_stream(self, session, origin, 1, last), [])
+
+    def repaired(self, *nodes) -> int:
+        """Return how many events these nodes fetched."""
+        return sum(int(node.metric('coherd_events_repaired_total'))
+                   for node in nodes)
+
     def all_hear_again(self, sessions, publisher, item):
         """Publish until all sessions hear it: after a broken link the first
         may be lost, and covered by a RESET. Returns (origin, seq) of the last.
@@ -167,27 +190,66 @@ def is_covered(session, origin, seq, since=0) -> bool:
                for entry in session.pump().heard[since:])
 
 
+def fresh(topic='t', value=None):
+    """Return an item about a key of its own: an invalidation that nothing
+    supersedes, or an update when there is a value."""
+    kind = wire.INVALIDATE if value is None else wire.UPDATE
+    return wire.item(kind, topic, wire.KEY, b'k%d' % next(_NUMBERS),
+                     value or b'')
+
+
+class Stream:
+    """One origin's events as a session hears them."""
+
+    def __init__(self, test, first):
+        self.test = test
+        self.heard = set()
+        self.missing = set()
+        self.top = first - 1   # everything up to here was heard or skipped
+        self.ordered = 0       # the last update or message
+        self.excuse = None     # a RESET before the next gap
+
+    def reset(self, reason):
+        """A RESET excuses what is missing, and the gap that comes next."""
+        self.missing.clear()
+        self.excuse = reason
+
+    def skip_to(self, seq):
+        """Note that everything before seq was passed over."""
+        if seq > self.top + 1 and self.excuse is None:
+            self.missing.update(range(self.top + 1, seq))
+        if seq > self.top + 1 or self.excuse == wire.RESET_SUBSCRIBED:
+            self.excuse = None
+        self.top = max(self.top, seq)
+
+    def hear(self, seq, kind):
+        """Check one event.  Invalidations may come before what is missing,
+        everything else waits for its turn."""
+        self.test.assertNotIn(seq, self.heard, 'heard again')
+        self.heard.add(seq)
+        self.missing.discard(seq)
+        self.skip_to(seq)
+        if kind != wire.INVALIDATE:
+            self.test.assertGreater(seq, self.ordered, 'out of order')
+            self.ordered = seq
+            early = [n for n in self.missing if n < seq]
+            self.test.assertEqual(early, [], f'missing before {seq}, no RESET')
+
+
 def check_stream(test, session, origin, first, last) -> list:
     """Check that a session heard one origin's events first..last, or a RESET.
 
-    Each event is heard once and in order; a RESET stands before the next event
-    where some are missing. Returns the reasons of the RESETs, those that
+    None may be superseded. Returns the reasons of the RESETs, those that
     subscriptions begin with left out.
     """
-    expected = first
-    excused = False
+    stream = Stream(test, first)
     reasons = []
     for entry in session.heard:
         if 'reset' in entry:
-            excused = True
+            stream.reset(entry['reset'])
             reasons.append(entry['reset'])
         elif entry['origin'] == origin and entry['seq'] >= first:
-            seq = entry['seq']
-            test.assertGreaterEqual(seq, expected, 'again, or out of order')
-            test.assertTrue(seq == expected or excused,
-                            f'{expected} is missing before {seq}, no RESET')
-            expected = seq + 1
-            excused = False
-    test.assertTrue(expected == last + 1 or excused,
-                    f'{expected} to {last} are missing, and no RESET')
-    return [reason for reason in reasons if reason != RESET_SUBSCRIBED]
+            stream.hear(entry['seq'], entry['kind'])
+    stream.skip_to(last + 1)
+    test.assertEqual(sorted(stream.missing)[:20], [], 'missing, and no RESET')
+    return [reason for reason in reasons if reason != wire.RESET_SUBSCRIBED]

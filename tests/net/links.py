@@ -4,6 +4,9 @@ All nodes live on lo, where a packet to an address also comes from it; so a
 rule names the node that listens, not the one that connects.
 """
 
+import os
+import socket
+import struct
 import subprocess
 
 from tests.net.namespace import DEAD
@@ -25,6 +28,31 @@ def bury() -> None:
             }}
         }}
     """)
+
+
+def _connections(pid) -> list:
+    """Return the TCP connections of a process: (port, peer, its port)."""
+    found = []
+    inodes = set()
+    for name in os.listdir(f'/proc/{pid}/fd'):
+        try:
+            link = os.readlink(f'/proc/{pid}/fd/{name}')
+        except FileNotFoundError:
+            continue
+        if link.startswith('socket:['):
+            inodes.add(link[8:-1])
+    with open(f'/proc/{pid}/net/tcp6', encoding='ascii') as table:
+        for row in list(table)[1:]:
+            words = row.split()
+            if words[9] in inodes:
+                _, own = words[1].split(':')
+                address, port = words[2].split(':')
+                numbers = struct.pack('=4I', *(int(address[i:i + 8], 16)
+                                               for i in range(0, 32, 8)))
+                found.append((int(own, 16),
+                              socket.inet_ntop(socket.AF_INET6, numbers),
+                              int(port, 16)))
+    return found
 
 
 class Links:
@@ -50,6 +78,22 @@ class Links:
         """Lose every packet to and from a port of a node."""
         for side in ('dport', 'sport'):
             self._add(f'ip6 daddr {node.address} tcp {side} {port} drop')
+
+    def part(self, here, there) -> None:
+        """Lose every packet between two groups of nodes, and let nobody make
+        a new connection.
+
+        Both ends of a connection have the address of the node that was
+        dialled, so those that exist are told by their ports."""
+        self._add('tcp dport 7420-7421 tcp flags & (syn | ack) == syn drop')
+        for dialler, dialled in (here, there), (there, here):
+            addresses = {node.address for node in dialled}
+            for node in dialler:
+                for own, address, port in _connections(node.pid):
+                    if address in addresses:
+                        for to, at in (port, own), (own, port):
+                            self._add(f'ip6 daddr {address} tcp dport {to} '
+                                      f'tcp sport {at} drop')
 
     def reset(self, node, port) -> None:
         """Answer every packet to a port of a node with a TCP reset."""

@@ -11,7 +11,7 @@ import stat
 import time
 
 from tests.net import process, wait, wire
-from tests.net.case import NetTest, SharedTest
+from tests.net.case import NetTest, SharedTest, fresh
 from tests.net.daemon import parse_line
 
 KEY = wire.item(wire.INVALIDATE, 't', wire.KEY, b'k')
@@ -181,7 +181,7 @@ class Signals(NetTest):
         publisher = first.session('t')
         last = 0
         for _ in range(50):
-            last = publisher.offer(*[KEY] * 100)
+            last = publisher.offer(*(fresh() for _ in range(100)))
         wait.until(lambda: publisher.pump().receipts and
                    publisher.receipts[-1][0] == last, 'the last receipt')
         _, origin, seq = publisher.receipts[-1]

@@ -9,6 +9,7 @@ extern const story_list stories_publishing;
 extern const story_list stories_leaving;
 extern const story_list stories_refusing;
 extern const story_list stories_addresses;
+extern const story_list stories_repairing;
 extern const story_list stories_trouble;
 
 #endif

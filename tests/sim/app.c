@@ -107,6 +107,7 @@ void sim_app_free(sim_app *app)
     chd_client_destroy(&app->client);
     for (uint32_t i = 0; i < app->owed_count; i++) {
         free(app->owed[i].seqs);
+        free(app->owed[i].seen);
     }
     free(app->owed);
     free(app);

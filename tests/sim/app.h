@@ -30,7 +30,9 @@ typedef struct sim_owed {
     uint32_t *seqs;
     uint32_t count;
     uint32_t cap;
-    uint32_t last; /* highest sequence number delivered */
+    uint32_t last; /* highest one delivered of those that have their turn */
+    uint8_t *seen; /* bits of those delivered */
+    uint32_t seen_cap;
 } sim_owed;
 
 struct sim_app {

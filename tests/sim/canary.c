@@ -1,5 +1,6 @@
 #include "tests/sim/canary.h"
 
+#include "proto/wire/repair.h"
 #include "tests/sim/lane.h"
 #include "tests/sim/world.h"
 
@@ -12,18 +13,12 @@ bool sim_canary_loses(sim_conn *conn)
 {
     sim_world *world = conn->world;
 
-    switch (canary_of(world)) {
-    case SIM_CANARY_STORM:
-        return world->phase == SIM_PHASE_FAULTS && sim_one_in(world, 3);
-    case SIM_CANARY_LEAK:
-        if (world->phase == SIM_PHASE_STEADY && sim_one_in(world, 10)) {
-            conn->owner->losses++;
-            return true;
-        }
-        return false;
-    default:
+    if (canary_of(world) != SIM_CANARY_LEAK ||
+        world->phase != SIM_PHASE_STEADY || !sim_one_in(world, 10)) {
         return false;
     }
+    conn->owner->losses++;
+    return true;
 }
 
 /* Write a batch of the sender's with the same range and other records: one
@@ -61,6 +56,97 @@ static sim_blob *rewrite(chd_bytes message, bool invent)
         chd_mesh_events_add(&pack, &writer, chd_pack_bytes(&one));
     }
     chd_mesh_events_close(&pack, &writer, events.first, events.last);
+    return sim_blob_new(chd_pack_bytes(&pack));
+}
+
+/* Write LOST in the place of REPAIR, or with a topic that nobody lost. */
+static bool write_lost(chd_pack *pack, const chd_mesh_header *header,
+                       chd_scan *scan, uint32_t fields, sim_canary canary)
+{
+    chd_mesh_header lost_header = *header;
+    chd_mesh_repair repair;
+    chd_mesh_lost lost;
+
+    if (canary == SIM_CANARY_SHRUG && header->type == CHD_MESH_REPAIR &&
+        chd_mesh_scan_repair(scan, fields, &repair) == CHD_OK) {
+        lost_header.type = CHD_MESH_LOST;
+        const size_t at =
+            chd_mesh_lost_open(pack, &lost_header, repair.origin, repair.first,
+                               chd_max_u64(repair.first, repair.last));
+        chd_mesh_lost_close(pack, at, 0);
+        return true;
+    }
+    if (canary == SIM_CANARY_FORGET && header->type == CHD_MESH_LOST &&
+        chd_mesh_scan_lost(scan, fields, &lost) == CHD_OK) {
+        const size_t at = chd_mesh_lost_open(pack, header, lost.origin,
+                                             lost.first, lost.last);
+        chd_pack_str(pack, chd_bytes_str("another"));
+        chd_mesh_lost_close(pack, at, 1);
+        return true;
+    }
+    return false;
+}
+
+/* Write BEACON and PONG without the head. */
+static bool write_no_head(chd_pack *pack, const chd_mesh_header *header,
+                          chd_scan *scan, uint32_t fields)
+{
+    chd_mesh_ping pong;
+
+    if (header->type == CHD_MESH_BEACON) {
+        chd_mesh_pack_head(pack, header, 0);
+        return true;
+    }
+    if (header->type == CHD_MESH_PONG &&
+        chd_mesh_scan_pong(scan, fields, &pong) == CHD_OK) {
+        pong.head = 0;
+        chd_mesh_pack_ping(pack, header, &pong);
+        return true;
+    }
+    return false;
+}
+
+bool sim_canary_keeps(sim_conn *conn, const sim_blob *blob, const sim_node *to)
+{
+    const sim_canary canary = canary_of(conn->world);
+    chd_mesh_header header;
+    chd_mesh_fetch fetch;
+    chd_scan scan;
+    uint32_t fields;
+
+    chd_scan_init(&scan, chd_bytes_of(blob->bytes, blob->len));
+    if ((canary != SIM_CANARY_TAIL && canary != SIM_CANARY_HOARD) ||
+        chd_mesh_scan_header(&scan, &header, &fields) != CHD_OK) {
+        return false;
+    }
+    if (canary == SIM_CANARY_TAIL) {
+        return header.type == CHD_MESH_VECTOR;
+    }
+    return header.type == CHD_MESH_FETCH &&
+           chd_mesh_scan_fetch(&scan, fields, &fetch) == CHD_OK &&
+           (to == NULL || fetch.origin != to->id);
+}
+
+sim_blob *sim_canary_changes(sim_conn *conn, sim_blob *blob)
+{
+    const sim_canary canary = canary_of(conn->world);
+    uint8_t buf[512];
+    chd_mesh_header header;
+    chd_pack pack;
+    chd_scan scan;
+    uint32_t fields;
+
+    chd_scan_init(&scan, chd_bytes_of(blob->bytes, blob->len));
+    chd_pack_init(&pack, buf, sizeof(buf));
+    if ((canary != SIM_CANARY_TAIL && canary != SIM_CANARY_SHRUG &&
+         canary != SIM_CANARY_FORGET) ||
+        chd_mesh_scan_header(&scan, &header, &fields) != CHD_OK ||
+        !(canary == SIM_CANARY_TAIL
+              ? write_no_head(&pack, &header, &scan, fields)
+              : write_lost(&pack, &header, &scan, fields, canary))) {
+        return blob;
+    }
+    sim_blob_unref(blob);
     return sim_blob_new(chd_pack_bytes(&pack));
 }
 
@@ -122,6 +208,9 @@ sim_mischief sim_canary_delivers(sim_app *app, const chd_delivery *delivery)
     const bool events = delivery->kind == CHD_DELIVERY_EVENTS;
 
     switch (canary_of(world)) {
+    case SIM_CANARY_STORM:
+        return delivery->kind == CHD_DELIVERY_RESET ? SIM_MISCHIEF_TWICE
+                                                    : SIM_MISCHIEF_NONE;
     case SIM_CANARY_TWICE:
         return events && sim_one_in(world, 10) ? SIM_MISCHIEF_TWICE
                                                : SIM_MISCHIEF_NONE;

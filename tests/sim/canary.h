@@ -15,6 +15,12 @@ bool sim_canary_loses(sim_conn *conn);
  */
 sim_blob *sim_canary_carries(sim_conn *conn, sim_blob *blob);
 
+/* Tell whether a link swallows a message on its way to a node. */
+bool sim_canary_keeps(sim_conn *conn, const sim_blob *blob, const sim_node *to);
+
+/* Return what any link carries in the place of blob, which is consumed. */
+sim_blob *sim_canary_changes(sim_conn *conn, sim_blob *blob);
+
 /* Tell whether a connection is kept from coming up. */
 bool sim_canary_blocks(const sim_conn *conn);
 

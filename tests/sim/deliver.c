@@ -165,6 +165,9 @@ void sim_app_deliver(sim_app *app, const chd_delivery *delivery)
         if (mischief != SIM_MISCHIEF_DROP) {
             on_reset(app, &delivery->local.u.reset);
         }
+        if (mischief == SIM_MISCHIEF_TWICE) {
+            on_reset(app, &delivery->local.u.reset);
+        }
         chd_client_applied(app->client, &delivery->mark);
         break;
     case CHD_DELIVERY_GOODBYE:

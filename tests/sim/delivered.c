@@ -5,45 +5,77 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/world.h"
 
-/* Take seq off what is owed.  What comes before it should have come before. */
+/* Take seq off what is owed, and what it stands for.  Invalidations may come
+ * early; an update or message that comes before another of its origin may not.
+ */
 static void settle(sim_app *app, const sim_origin *origin, sim_owed *owed,
                    uint32_t seq)
 {
+    const sim_known *known = &origin->events[seq - 1];
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < owed->count; i++) {
         const uint32_t missing = owed->seqs[i];
-        if (missing < seq) {
-            const uint32_t topic = origin->events[missing - 1].topic;
-            if (sim_app_holds(app, topic, false)) {
+        const sim_known *other = &origin->events[missing - 1];
+        if (missing == seq || (missing < seq && known->subject != 0 &&
+                               other->subject == known->subject)) {
+            continue;
+        }
+        if (missing < seq && known->subject == 0 && other->subject == 0) {
+            if (sim_app_holds(app, other->topic, false)) {
                 sim_fail(app->world, "gap",
                          "%s gets node-%u.%u:%u without %u before", app->name,
                          origin->node, origin->life, seq, missing);
                 return;
             }
             /* Of an earlier connection: its RESET is still to come. */
-            if (!sim_app_holds(app, topic, true)) {
+            if (!sim_app_holds(app, other->topic, true)) {
                 continue;
             }
         }
-        if (missing != seq) {
-            owed->seqs[kept++] = missing;
-        }
+        owed->seqs[kept++] = missing;
     }
     owed->count = kept;
+}
+
+/* What is held back from the mesh is not in the ledger yet. */
+static bool is_known(const sim_app *app, const sim_origin *origin,
+                     const chd_event *event)
+{
+    if (event->seq <= origin->count) {
+        return origin->events[event->seq - 1].hash == sim_event_hash(event);
+    }
+    return origin->id == app->node->id &&
+           sim_ledger_is_published(&app->world->ledger, sim_event_hash(event),
+                                   app->node->number);
 }
 
 static bool is_real(sim_app *app, const sim_origin *origin,
                     const chd_event *event)
 {
-    if (origin == NULL || event->seq > origin->count ||
-        origin->events[event->seq - 1].hash != sim_event_hash(event)) {
+    if (origin == NULL || !is_known(app, origin, event)) {
         sim_fail(app->world, "invention",
                  "%s gets event %" PRIu64 " that nobody published", app->name,
                  event->seq);
         return false;
     }
     return true;
+}
+
+/* Note that seq is delivered; false when it was before. */
+static bool see(sim_owed *owed, uint32_t seq)
+{
+    if (seq / 8 >= owed->seen_cap) {
+        const uint32_t cap = 2 * (seq / 8) + 64;
+        owed->seen = realloc(owed->seen, cap);
+        CHD_ASSERT(owed->seen != NULL);
+        memset(owed->seen + owed->seen_cap, 0, cap - owed->seen_cap);
+        owed->seen_cap = cap;
+    }
+    const uint8_t bit = (uint8_t)(1u << (seq % 8));
+    const bool before = (owed->seen[seq / 8] & bit) != 0;
+    owed->seen[seq / 8] |= bit;
+    return !before;
 }
 
 void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record)
@@ -62,17 +94,28 @@ void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record)
         return;
     }
     sim_owed *owed = sim_owed_of(app, index);
-    if (event.seq <= owed->last) {
+    const bool has_turn = event.kind != CHD_KIND_INVALIDATE;
+    if (!see(owed, (uint32_t)event.seq) ||
+        (has_turn && event.seq <= owed->last)) {
         sim_fail(app->world, "order", "%s gets node-%u.%u:%" PRIu64 " after %u",
                  app->name, origin->node, origin->life, event.seq, owed->last);
         return;
     }
-    owed->last = (uint32_t)event.seq;
-    settle(app, origin, owed, (uint32_t)event.seq);
+    owed->last = has_turn ? (uint32_t)event.seq : owed->last;
+    if (event.seq <= origin->count) {
+        settle(app, origin, owed, (uint32_t)event.seq);
+    }
 }
 
 void sim_oracle_welcomed(sim_app *app)
 {
+    /* A new session may be given again what an earlier one was. */
+    for (uint32_t i = 0; i < app->owed_count; i++) {
+        app->owed[i].last = 0;
+        if (app->owed[i].seen_cap > 0) {
+            memset(app->owed[i].seen, 0, app->owed[i].seen_cap);
+        }
+    }
     app->asked = 0;
     for (uint32_t i = 0; i < SIM_REASONS; i++) {
         app->resets[i] = 0;
@@ -81,6 +124,23 @@ void sim_oracle_welcomed(sim_app *app)
         app->asked += app->filters[i].wanted;
     }
     app->stalls = 0;
+}
+
+/* Nothing is lost for good unless nodes end, or are not met or reached for so
+ * long that they count as dead, or logs overflow. */
+static bool may_lose(const sim_options *options)
+{
+    static const sim_fault faults[] = {
+        SIM_KILL,   SIM_CRASH, SIM_DRAIN, SIM_FREEZE, SIM_PARTITION,
+        SIM_ONEWAY, SIM_STALL, SIM_BURST, SIM_SPARSE,
+    };
+
+    for (size_t i = 0; i < CHD_COUNT(faults); i++) {
+        if (sim_has(options, faults[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Each RESET needs a reason that this world gave. */
@@ -95,6 +155,10 @@ static void check_reason(sim_app *app, uint64_t reason)
         sim_fail(app->world, "storm",
                  "%s: RESET %" PRIu64 " for %" PRIu64 " subscriptions",
                  app->name, resets[CHD_RESET_SUBSCRIBED], app->asked);
+    }
+    if (reason == CHD_RESET_LOST && !may_lose(&app->world->options)) {
+        sim_fail(app->world, "storm", "%s: RESET for what could be fetched",
+                 app->name);
     }
     if (resets[CHD_RESET_LOST] + resets[CHD_RESET_JOINED] >
         losses + greetings) {

@@ -225,11 +225,14 @@ bool sim_lane_send(sim_conn *conn, sim_lane *lane, sim_blob *blob)
     if (conn->events && sim_canary_loses(conn)) {
         return true;
     }
+    if (sim_canary_keeps(conn, blob, sim_lane_to(conn, lane))) {
+        return true;
+    }
     if (has_chance(conn, SIM_LOSS)) {
         count_loss(conn);
         return true;
     }
-    blob = sim_blob_ref(blob);
+    blob = sim_canary_changes(conn, sim_blob_ref(blob));
     if (conn->events) {
         blob = sim_canary_carries(conn, blob);
     }

@@ -11,6 +11,8 @@ typedef struct sim_known {
     uint64_t hash;    /* of what it says                          */
     uint64_t holders; /* bits of the nodes that were fed it and
                          have not died since                      */
+    uint64_t subject; /* of what an invalidation names; a later one of the
+                         same stands for an earlier one; 0: it has its turn */
     uint32_t topic;
 } sim_known;
 

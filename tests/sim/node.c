@@ -121,6 +121,7 @@ void sim_node_start(sim_node *node)
     node->subscriber_count = 0;
     node->listed_count = 0;
     node->refused = 0;
+    node->gaps = 0;
     memset(node->met, 0, sizeof(node->met));
     set_clock(node);
     sim_ledger_start(&world->ledger, node->id, node->number, node->life);

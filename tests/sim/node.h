@@ -66,6 +66,7 @@ struct sim_node {
     uint64_t met[16];     /* bits, by origin in the ledger */
     uint64_t turn_second; /* which virtual second is counted */
     uint32_t idle_turns;  /* turns in it that nothing but a deadline caused */
+    uint64_t gaps;        /* it found by the end of its last turn */
     uint64_t dead_gaps;   /* it found that it lacks what a dead node said */
 };
 

@@ -43,7 +43,16 @@ uint32_t sim_canary_faults(sim_canary canary)
     if (canary == SIM_CANARY_SILENCE) {
         return 1u << SIM_KILL;
     }
-    return canary == SIM_CANARY_ORPHAN ? 1u << SIM_CUT : 0;
+    if (canary == SIM_CANARY_SHRUG || canary == SIM_CANARY_TAIL) {
+        return 1u << SIM_LOSS;
+    }
+    if (canary == SIM_CANARY_HOARD) {
+        return 1u << SIM_KILL | 1u << SIM_LOSS;
+    }
+    if (canary == SIM_CANARY_FORGET || canary == SIM_CANARY_ORPHAN) {
+        return 1u << SIM_BURST | 1u << SIM_CUT;
+    }
+    return 0;
 }
 
 bool sim_options_faults(const char *list, uint32_t *faults)

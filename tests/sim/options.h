@@ -50,11 +50,15 @@ typedef enum sim_fault {
     X(FORGE, "forge", "a link carries an event nobody published", "invention") \
     X(SWALLOW, "swallow", "a link empties a batch, range intact", "gap")       \
     X(TWICE, "twice", "a session gets a batch twice", "order")                 \
-    X(SWAP, "swap", "a session gets a batch back to front", "gap")             \
+    X(SWAP, "swap", "a session gets a batch back to front", "order")           \
     X(DEAF, "deaf", "a cache ignores an event", "stale")                       \
     X(FLOOD, "flood", "what was sent counts as applied at once", "bound")      \
     X(BUSY, "busy", "a node's deadline has always passed", "busy")             \
-    X(STORM, "storm", "a link loses and nobody knows", "storm")                \
+    X(STORM, "storm", "a session gets its RESET twice", "storm")               \
+    X(SHRUG, "shrug", "what is in a log is said to be lost", "agreement")      \
+    X(TAIL, "tail", "nobody says up to where there are events", "settle")      \
+    X(HOARD, "hoard", "only its origin is asked for an event", "agreement")    \
+    X(FORGET, "forget", "LOST names another topic", "gap")                     \
     X(SILENCE, "silence", "a link stays down when all is healed", "settle")    \
     X(LEAK, "leak", "a link goes on losing when all is healed", "steady")      \
     X(ORPHAN, "orphan", "a RESET does not reach the application", "gap")       \

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "proto/base/hash.h"
+#include "proto/wire/repair.h"
 #include "tests/sim/world.h"
 
 /* Turns within one virtual second for no reason but a deadline: the pings of
@@ -36,6 +38,14 @@ sim_owed *sim_owed_of(sim_app *app, uint32_t origin)
     return &app->owed[origin];
 }
 
+bool sim_owed_was_seen(sim_app *app, uint32_t origin, uint32_t seq)
+{
+    const sim_owed *owed = sim_owed_of(app, origin);
+
+    return seq / 8 < owed->seen_cap &&
+           (owed->seen[seq / 8] & (1u << (seq % 8))) != 0;
+}
+
 static void owe(sim_app *app, uint32_t origin, uint32_t seq)
 {
     sim_owed *owed = sim_owed_of(app, origin);
@@ -48,6 +58,16 @@ static void owe(sim_app *app, uint32_t origin, uint32_t seq)
     owed->seqs[owed->count++] = seq;
 }
 
+static uint64_t subject_of(const chd_event *event)
+{
+    if (event->kind != CHD_KIND_INVALIDATE) {
+        return 0;
+    }
+    const uint64_t seed = (uint64_t)event->target_kind +
+                          8 * (uint64_t)(event->flags & CHD_FLAG_SOFT);
+    return chd_hash(chd_hash(seed, event->topic), event->target) | 1;
+}
+
 /* An event enters the world: its origin sends it for the first time. */
 static void accept(sim_node *node, uint32_t index, const chd_event *event)
 {
@@ -56,6 +76,7 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
     const sim_known known = {
         .hash = sim_event_hash(event),
         .holders = UINT64_C(1) << (node->number - 1),
+        .subject = subject_of(event),
         .topic = sim_name_find(&world->model.topics, event->topic),
     };
 
@@ -73,7 +94,8 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
     }
     sim_ledger_add(origin, &known);
     for (uint32_t i = 0; i < world->app_count; i++) {
-        if (sim_app_holds(world->apps[i], known.topic, true)) {
+        if (sim_app_holds(world->apps[i], known.topic, true) &&
+            !sim_owed_was_seen(world->apps[i], index, (uint32_t)event->seq)) {
             owe(world->apps[i], index, (uint32_t)event->seq);
         }
     }
@@ -125,18 +147,17 @@ static void meet(sim_node *node, uint32_t index)
     }
 }
 
-static void hold(sim_node *node, const chd_mesh_events *events)
+static void hold(sim_node *node, uint64_t id, uint64_t first, uint64_t last)
 {
     sim_ledger *ledger = &node->world->ledger;
-    const uint32_t index = sim_ledger_find(ledger, events->origin);
+    const uint32_t index = sim_ledger_find(ledger, id);
 
     if (index == UINT32_MAX) {
         return;
     }
     meet(node, index);
     sim_origin *origin = &ledger->origins[index];
-    for (uint64_t seq = events->first;
-         seq <= events->last && seq <= origin->count; seq++) {
+    for (uint64_t seq = first; seq <= last && seq <= origin->count; seq++) {
         origin->events[seq - 1].holders |= UINT64_C(1) << (node->number - 1);
     }
 }
@@ -151,7 +172,7 @@ void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message)
     chd_scan_init(&scan, message);
     if (kind == CHD_IN_BROADCAST) {
         if (read_events(message, &header, &events)) {
-            hold(node, &events);
+            hold(node, events.origin, events.first, events.last);
         } else if (chd_mesh_scan_header(&scan, &header, &fields) == CHD_OK) {
             const uint32_t index =
                 sim_ledger_find(&node->world->ledger, header.sender);
@@ -162,8 +183,70 @@ void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message)
         return;
     }
     if (chd_mesh_scan_header(&scan, &header, &fields) == CHD_OK) {
-        node->greetings +=
-            header.type == CHD_MESH_HELLO || header.type == CHD_MESH_WELCOME;
+        node->greetings += header.type == CHD_MESH_HELLO ||
+                           header.type == CHD_MESH_WELCOME ||
+                           header.type == CHD_MESH_VECTOR;
+        chd_mesh_repair repair;
+        if (header.type == CHD_MESH_REPAIR &&
+            chd_mesh_scan_repair(&scan, fields, &repair) == CHD_OK) {
+            hold(node, repair.origin, repair.first, repair.last);
+        }
+    }
+}
+
+/* Where everybody can reach everybody and logs are long enough. */
+static bool is_within_reach(const sim_world *world)
+{
+    static const sim_fault faults[] = {
+        SIM_FREEZE, SIM_PARTITION, SIM_ONEWAY, SIM_STALL, SIM_BURST,
+        SIM_SPARSE, SIM_DNS,       SIM_MOVE,   SIM_ALIAS, SIM_DRAIN,
+    };
+
+    for (size_t i = 0; i < CHD_COUNT(faults); i++) {
+        if (sim_has(&world->options, faults[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Tell whether a node could ask another. */
+static bool knows(const sim_node *node, const sim_node *other)
+{
+    chd_member_report member;
+
+    for (uint32_t i = 0;
+         chd_core_report_member(node->core, sim_node_clock(node), &i, &member);
+         i++) {
+        if (member.node == other->id) {
+            return member.state == CHD_MEMBER_LIVE;
+        }
+    }
+    return false;
+}
+
+void sim_oracle_gave_up(sim_node *node, uint32_t origin, uint64_t first,
+                        uint64_t last)
+{
+    sim_world *world = node->world;
+
+    if (origin == UINT32_MAX || !is_within_reach(world)) {
+        return;
+    }
+    const sim_origin *gone = &world->ledger.origins[origin];
+    for (uint32_t n = 0; n < world->node_count; n++) {
+        const sim_node *other = world->nodes[n];
+        bool has_all = other != node && other->running && knows(node, other);
+        for (uint64_t seq = first; seq <= last && has_all; seq++) {
+            has_all = seq <= gone->count &&
+                      (gone->events[seq - 1].holders >> n & 1) != 0;
+        }
+        if (has_all) {
+            sim_fail(world, "agreement",
+                     "%s gives node-%u.%u:%" PRIu64 " up, which %s has",
+                     node->name, gone->node, gone->life, first, other->name);
+            return;
+        }
     }
 }
 
@@ -188,6 +271,21 @@ static void check_tables(sim_node *node)
     }
 }
 
+/* When all is healed, nothing of the living is missed any more.  Who has just
+ * learnt of a second address listens at both for a while, and one may be ahead
+ * of the other: that looks like a gap. */
+static void check_repairs(sim_node *node)
+{
+    const uint64_t gaps = chd_core_stats(node->core)->gaps;
+
+    if (node->world->phase >= SIM_PHASE_STEADY && gaps > node->gaps &&
+        !sim_has(&node->world->options, SIM_ALIAS)) {
+        sim_fail(node->world, "steady", "%s misses an event when all is well",
+                 node->name);
+    }
+    node->gaps = gaps;
+}
+
 void sim_oracle_turn(sim_node *node, bool idle)
 {
     const uint64_t second = node->world->now_ns / CHD_SECOND;
@@ -197,6 +295,7 @@ void sim_oracle_turn(sim_node *node, bool idle)
         node->idle_turns = 0;
         check_tables(node);
     }
+    check_repairs(node);
     node->idle_turns += idle;
     if (node->idle_turns > IDLE_TURNS_MAX + 20 * node->world->node_count) {
         sim_fail(node->world, "busy", "%s: %u turns in a second for nothing",

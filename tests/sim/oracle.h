@@ -1,17 +1,23 @@
 /* oracle.h - what must be true, whatever happens.
  *
  *   invention  nothing is delivered that nobody published
- *   gap        between origin and session a missing event is followed by a
- *              RESET that covers it, before any later event of that origin
- *   order      an event reaches a session once, and the events of one origin
- *              come in their order
+ *   gap        between origin and session a missing update or message is
+ *              followed by a RESET that covers it, before any later one of
+ *              that origin; in the end each event was delivered, or a RESET
+ *              covered it, or a later invalidation of the same target and
+ *              origin stood for it
+ *   order      an event reaches a session once, and the updates and messages
+ *              of one origin come in their order; invalidations may overtake a
+ *              gap.  A new session may be given again what an earlier one was
+ *   agreement  nobody gives up an event that somebody within reach has
  *   stream     an application can read what its sidecar says
  *   stale      once all is quiet, no cache holds an old value
  *   bound      what waits for a session, and every table, stays in its limits
  *   busy       a deadline lies in the future, or there is something to do
- *   storm      a RESET has a reason: a subscription, a loss, a join
+ *   storm      a RESET has a reason: a subscription, a loss, a join; and what
+ *              is in a log that can be reached is fetched instead
  *   settle     once all is healed, everybody hears everybody, soon
- *   steady     from then on, nothing is lost and nothing is reset
+ *   steady     from then on, nothing is missed and nothing is reset
  *   digest     the same seed does the same (run.c)
  *
  * An event that no living node was ever given died with its origin; nothing
@@ -26,6 +32,9 @@
 /* Return what an application is owed of an origin in the ledger. */
 sim_owed *sim_owed_of(sim_app *app, uint32_t origin);
 
+/* Tell whether it was given an event already. */
+bool sim_owed_was_seen(sim_app *app, uint32_t origin, uint32_t seq);
+
 /* An application published an item. */
 void sim_oracle_published(sim_app *app, const chd_event *event);
 
@@ -34,6 +43,10 @@ bool sim_oracle_broadcast(sim_node *node, chd_bytes message);
 
 /* A node is fed a message of the mesh. */
 void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message);
+
+/* A node gave up events first..last of an origin. */
+void sim_oracle_gave_up(sim_node *node, uint32_t origin, uint64_t first,
+                        uint64_t last);
 
 /* A node ended a turn; idle: for no other reason than its deadline. */
 void sim_oracle_turn(sim_node *node, bool idle);

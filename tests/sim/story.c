@@ -7,7 +7,8 @@
 
 static const story_list *const all[] = {
     &stories_joining,  &stories_publishing, &stories_leaving,
-    &stories_refusing, &stories_addresses,  &stories_trouble,
+    &stories_refusing, &stories_addresses,  &stories_repairing,
+    &stories_trouble,
 };
 
 sim_node *story_node(sim_world *world, uint32_t number, bool listed)

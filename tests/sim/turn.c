@@ -62,12 +62,14 @@ static void on_trace(sim_node *node, const chd_trace *trace)
 {
     const chd_level level = chd_trace_level(trace->code);
 
-    node->dead_gaps += trace->code == CHD_TRACE_HEARSAY;
-    if (trace->code == CHD_TRACE_GAP) {
+    if (trace->code == CHD_TRACE_GAP || trace->code == CHD_TRACE_BASELINE) {
         const sim_ledger *ledger = &node->world->ledger;
         const uint32_t origin = sim_ledger_find(ledger, trace->node);
         node->dead_gaps +=
             origin != UINT32_MAX && !ledger->origins[origin].alive;
+        if (trace->code == CHD_TRACE_GAP) {
+            sim_oracle_gave_up(node, origin, trace->a, trace->b);
+        }
     }
     const sim_transcript *transcript = &node->world->transcript;
     if (transcript->on && (transcript->debug || level <= CHD_LEVEL_INFO)) {
@@ -208,6 +210,14 @@ static bool accept_sessions(sim_node *node)
     return any;
 }
 
+/* Neither an application that does not read nor a mesh that takes no more is
+ * asked for more. */
+static bool is_read(const sim_node *node, const sim_stream *stream)
+{
+    return sim_pipe_len(&stream->to_app) <= PAUSE_BYTES &&
+           !chd_core_holds_publishers(node->core);
+}
+
 static bool read_session(sim_node *node, uint32_t i)
 {
     sim_stream *stream = node->sessions[i];
@@ -220,12 +230,11 @@ static bool read_session(sim_node *node, uint32_t i)
         stream->applied_len = 0;
         feed(node, &input);
     }
-    if (sim_pipe_len(&stream->to_app) <= PAUSE_BYTES) {
+    if (is_read(node, stream)) {
         any = stream->unread > 0;
         sim_stream_read(stream);
     }
-    while (node->sessions[i] == stream &&
-           sim_pipe_len(&stream->to_app) <= PAUSE_BYTES &&
+    while (node->sessions[i] == stream && is_read(node, stream) &&
            sim_pipe_take(&stream->to_node, &input.u.session.bytes)) {
         feed(node, &input);
         any = true;

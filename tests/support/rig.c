@@ -66,6 +66,77 @@ static void note_broadcast(rig *bench, chd_bytes message)
     }
 }
 
+/* Copy a message to where it stays, and read its header. */
+static chd_scan keep(uint8_t *buf, chd_bytes message, chd_mesh_header *header,
+                     uint32_t *fields)
+{
+    chd_scan scan;
+
+    CHD_ASSERT(message.len <= CHD_FRAME_BYTES_MAX);
+    memcpy(buf, message.ptr, message.len);
+    chd_scan_init(&scan, chd_bytes_of(buf, message.len));
+    CHD_ASSERT(chd_mesh_scan_header(&scan, header, fields) == CHD_OK);
+    return scan;
+}
+
+static void note_control(rig *bench, chd_bytes message)
+{
+    static uint8_t buf[CHD_FRAME_BYTES_MAX];
+    chd_mesh_header header;
+    uint32_t fields;
+    chd_err err = CHD_OK;
+    chd_scan scan = keep(buf, message, &header, &fields);
+
+    CHD_ASSERT(header.type <= CHD_MESH_ACK);
+    bench->said[header.type]++;
+    if (header.type == CHD_MESH_FETCH) {
+        err = chd_mesh_scan_fetch(&scan, fields, &bench->fetch);
+    } else if (header.type == CHD_MESH_REPAIR) {
+        scan = keep(bench->repair_bytes, message, &header, &fields);
+        err = chd_mesh_scan_repair(&scan, fields, &bench->repair);
+    } else if (header.type == CHD_MESH_LOST) {
+        scan = keep(bench->lost_bytes, message, &header, &fields);
+        err = chd_mesh_scan_lost(&scan, fields, &bench->lost);
+    } else if (header.type == CHD_MESH_ACK) {
+        err = chd_mesh_scan_head(&scan, fields, &bench->acknowledged);
+    }
+    CHD_ASSERT(err == CHD_OK);
+}
+
+static void note_reset(rig *bench, const chd_local_reset *reset)
+{
+    chd_local_list filters = reset->filters;
+    chd_filter filter;
+
+    bench->resets[reset->reason]++;
+    bench->reset_count = filters.count;
+    bench->reset_topic_len = 0;
+    if (chd_local_filter_next(&filters, &filter)) {
+        memcpy(bench->reset_topic, filter.topic.ptr, filter.topic.len);
+        bench->reset_topic_len = filter.topic.len;
+    }
+}
+
+static void note_session(rig *bench, chd_bytes message)
+{
+    CHD_ASSERT(message.len <= sizeof(bench->sent));
+    memcpy(bench->sent, message.ptr, message.len);
+    bench->sent_len = message.len;
+    const chd_local heard = rig_heard(bench);
+    if (heard.type == CHD_LOCAL_RESET) {
+        note_reset(bench, &heard.u.reset);
+    } else if (heard.type == CHD_LOCAL_EVENTS) {
+        chd_bytes records = heard.u.events.records.encoded;
+        chd_event event;
+        chd_bytes record;
+        while (chd_mesh_record_next(&records, &event, &record)) {
+            if (bench->event_count < RIG_EVENTS_MAX) {
+                bench->events[bench->event_count++] = event.seq;
+            }
+        }
+    }
+}
+
 static void note(rig *bench, const chd_action *action)
 {
     bench->actions[action->kind]++;
@@ -74,9 +145,14 @@ static void note(rig *bench, const chd_action *action)
         bench->traces[action->trace.code]++;
         break;
     case CHD_ACT_SESSION_SEND:
-        CHD_ASSERT(action->bytes.len <= sizeof(bench->sent));
-        memcpy(bench->sent, action->bytes.ptr, action->bytes.len);
-        bench->sent_len = action->bytes.len;
+        note_session(bench, action->bytes);
+        break;
+    case CHD_ACT_SEND:
+        note_control(bench, action->bytes);
+        bench->said_to = action->peer;
+        break;
+    case CHD_ACT_REPLY:
+        note_control(bench, action->bytes);
         break;
     case CHD_ACT_DIAL:
         bench->dialled = action->peer;
@@ -85,8 +161,6 @@ static void note(rig *bench, const chd_action *action)
         note_broadcast(bench, action->bytes);
         break;
     case CHD_ACT_HANG_UP:
-    case CHD_ACT_SEND:
-    case CHD_ACT_REPLY:
     case CHD_ACT_SESSION_CLOSE:
     case CHD_ACT_STOPPED:
         break;
@@ -200,7 +274,8 @@ chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
     return chd_pack_bytes(&pack);
 }
 
-chd_bytes rig_events(uint8_t *buf, uint64_t node, uint64_t first, uint64_t last)
+static chd_bytes events_of(uint8_t *buf, uint64_t node, uint64_t first,
+                           uint64_t last, const chd_event *like)
 {
     const chd_mesh_header header = header_of(node, CHD_MESH_EVENTS);
     chd_events_writer writer;
@@ -209,18 +284,34 @@ chd_bytes rig_events(uint8_t *buf, uint64_t node, uint64_t first, uint64_t last)
     chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
     chd_mesh_events_open(&pack, &header, node, &writer);
     for (uint64_t seq = first; seq <= last; seq++) {
-        const chd_event event = {
-            .seq = seq,
-            .kind = CHD_KIND_INVALIDATE,
-            .target_kind = CHD_TARGET_ALL,
-            .topic = chd_bytes_str("t"),
-        };
+        chd_event event = *like;
+        event.seq = seq;
         chd_event_pack(&pack, &event);
         writer.count++;
     }
     chd_mesh_events_close(&pack, &writer, first, last);
     CHD_ASSERT(!pack.overflow);
     return chd_pack_bytes(&pack);
+}
+
+chd_bytes rig_events(uint8_t *buf, uint64_t node, uint64_t first, uint64_t last)
+{
+    const chd_event event = {
+        .kind = CHD_KIND_INVALIDATE,
+        .target_kind = CHD_TARGET_ALL,
+        .topic = chd_bytes_str("t"),
+    };
+    return events_of(buf, node, first, last, &event);
+}
+
+chd_bytes rig_messages(uint8_t *buf, uint64_t node, uint64_t first,
+                       uint64_t last)
+{
+    const chd_event event = {
+        .kind = CHD_KIND_MESSAGE,
+        .topic = chd_bytes_str("t"),
+    };
+    return events_of(buf, node, first, last, &event);
 }
 
 void rig_join(rig *bench, uint64_t node, uint8_t number)

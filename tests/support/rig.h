@@ -7,9 +7,11 @@
 #define CHD_TESTS_SUPPORT_RIG_H
 
 #include "proto/core/core.h"
+#include "proto/wire/repair.h"
 
 #define RIG_NODE UINT64_C(0x1001)
 #define RIG_PORT 7420
+#define RIG_EVENTS_MAX 4096
 
 typedef struct rig {
     chd_core *core;
@@ -23,6 +25,20 @@ typedef struct rig {
     uint32_t dialled;         /* the peer                                */
     uint64_t broadcast_first; /* of the last EVENTS              */
     uint64_t broadcast_last;
+    size_t said[CHD_MESH_ACK + 1]; /* control messages, by type           */
+    uint32_t said_to;              /* the peer, of the last SEND          */
+    chd_mesh_fetch fetch;
+    chd_mesh_repair repair; /* its records lie in repair_bytes     */
+    chd_mesh_lost lost;     /* its topics lie in lost_bytes        */
+    uint8_t repair_bytes[CHD_FRAME_BYTES_MAX];
+    uint8_t lost_bytes[CHD_FRAME_BYTES_MAX];
+    uint64_t acknowledged;           /* of the last ACK                     */
+    uint64_t events[RIG_EVENTS_MAX]; /* the first that sessions were sent   */
+    size_t event_count;
+    size_t resets[CHD_RESET_JOINED + 1]; /* sent to sessions, by reason */
+    uint32_t reset_count; /* topics that the last one named, 0: all         */
+    uint8_t reset_topic[CHD_TOPIC_BYTES_MAX]; /* the first of them          */
+    size_t reset_topic_len;
 } rig;
 
 /* Return the configuration of RIG_NODE. */
@@ -57,6 +73,10 @@ chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
 /* Invalidations of topic "t", first to last. */
 chd_bytes rig_events(uint8_t *buf, uint64_t node, uint64_t first,
                      uint64_t last);
+
+/* The same as messages, which wait for their turn and stay in the log. */
+chd_bytes rig_messages(uint8_t *buf, uint64_t node, uint64_t first,
+                       uint64_t last);
 
 /* Introduce a node and let its beacon come: it is a live member. */
 void rig_join(rig *bench, uint64_t node, uint8_t number);

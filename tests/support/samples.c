@@ -266,6 +266,80 @@ static void mesh_bye(chd_pack *pack)
     chd_mesh_pack_head(pack, &header, 128);
 }
 
+static void mesh_fetch(chd_pack *pack)
+{
+    static const chd_mesh_fetch fetch = {
+        .origin = NODE_B,
+        .first = 300,
+        .upto = 70000,
+    };
+    const chd_mesh_header header = header_of(CHD_MESH_FETCH);
+
+    chd_mesh_pack_fetch(pack, &header, &fetch);
+}
+
+static void mesh_repair(chd_pack *pack)
+{
+    static const chd_mesh_repair repair = {
+        .origin = NODE_B,
+        .first = 300,
+        .held = 70001,
+    };
+    const chd_mesh_header header = {1, CHD_MESH_REPAIR, TEXT("prod"), NODE_B};
+    chd_repair_writer writer;
+
+    chd_mesh_repair_open(pack, &header, &repair, &writer);
+    chd_event_pack(pack, &tag_event);
+    chd_event_pack(pack, &prefix_event);
+    chd_mesh_repair_close(pack, &writer, 70000, 2);
+}
+
+static void mesh_repair_empty(chd_pack *pack)
+{
+    static const chd_mesh_repair repair = {
+        .origin = NODE_B,
+        .first = 300,
+        .held = 280,
+    };
+    const chd_mesh_header header = header_of(CHD_MESH_REPAIR);
+    chd_repair_writer writer;
+
+    chd_mesh_repair_open(pack, &header, &repair, &writer);
+    chd_mesh_repair_close(pack, &writer, 299, 0);
+}
+
+static void mesh_lost(chd_pack *pack)
+{
+    const chd_mesh_header header = header_of(CHD_MESH_LOST);
+    const size_t at = chd_mesh_lost_open(pack, &header, NODE_B, 300, 1000);
+
+    chd_pack_str(pack, chd_bytes_str("episodes"));
+    chd_pack_str(pack, chd_bytes_str("caf\xc3\xa9"));
+    chd_mesh_lost_close(pack, at, 2);
+}
+
+static void mesh_lost_all(chd_pack *pack)
+{
+    const chd_mesh_header header = header_of(CHD_MESH_LOST);
+    const size_t at = chd_mesh_lost_open(pack, &header, NODE_B, 1, 1);
+
+    chd_mesh_lost_close(pack, at, 0);
+}
+
+static void mesh_vector(chd_pack *pack)
+{
+    static const chd_position positions[] = {{NODE_A, 3}, {NODE_B, 70000}};
+    const chd_mesh_header header = header_of(CHD_MESH_VECTOR);
+
+    chd_mesh_pack_vector(pack, &header, true, positions, CHD_COUNT(positions));
+}
+
+static void mesh_ack(chd_pack *pack)
+{
+    const chd_mesh_header header = header_of(CHD_MESH_ACK);
+    chd_mesh_pack_head(pack, &header, 70000);
+}
+
 sample_list samples_mesh(void)
 {
     static const sample samples[] = {
@@ -279,6 +353,13 @@ sample_list samples_mesh(void)
         {"ping", mesh_ping},
         {"pong", mesh_pong},
         {"bye", mesh_bye},
+        {"fetch", mesh_fetch},
+        {"repair", mesh_repair},
+        {"repair-empty", mesh_repair_empty},
+        {"lost", mesh_lost},
+        {"lost-all", mesh_lost_all},
+        {"vector", mesh_vector},
+        {"ack", mesh_ack},
     };
 
     return (sample_list){samples, CHD_COUNT(samples)};

@@ -8,6 +8,7 @@
 
 #include "proto/wire/local.h"
 #include "proto/wire/mesh.h"
+#include "proto/wire/repair.h"
 
 typedef struct sample {
     const char *name;

@@ -2,6 +2,7 @@
 
 #include "proto/wire/local.h"
 #include "proto/wire/mesh.h"
+#include "proto/wire/repair.h"
 
 static void within(chd_bytes part, chd_bytes whole)
 {
@@ -114,6 +115,71 @@ static chd_err walk_refuse(chd_scan *scan, uint32_t fields, chd_bytes message)
     return err;
 }
 
+static chd_err walk_answer(chd_scan *scan, uint32_t fields, chd_bytes message)
+{
+    chd_mesh_repair repair;
+    const chd_err err = chd_mesh_scan_repair(scan, fields, &repair);
+
+    if (err == CHD_OK) {
+        CHD_ASSERT(repair.origin != 0 && repair.first >= 1);
+        within(repair.records, message);
+        CHD_ASSERT(walk_records(repair.records, repair.first, repair.last) ==
+                   repair.record_count);
+    }
+    return err;
+}
+
+static chd_err walk_lost(chd_scan *scan, uint32_t fields, chd_bytes message)
+{
+    chd_mesh_lost lost;
+    const chd_err err = chd_mesh_scan_lost(scan, fields, &lost);
+    uint32_t walked = 0;
+    chd_bytes topic;
+
+    if (err == CHD_OK) {
+        CHD_ASSERT(lost.first >= 1 && lost.first <= lost.last);
+        while (chd_mesh_topic_next(&lost.topics, &topic)) {
+            within(topic, message);
+            CHD_ASSERT(chd_topic_check(topic) == CHD_OK);
+            walked++;
+        }
+        CHD_ASSERT(walked == lost.topic_count);
+    }
+    return err;
+}
+
+static chd_err walk_vector(chd_scan *scan, uint32_t fields)
+{
+    chd_mesh_vector vector;
+    const chd_err err = chd_mesh_scan_vector(scan, fields, &vector);
+    uint32_t walked = 0;
+    chd_position position;
+
+    if (err == CHD_OK) {
+        while (chd_mesh_position_next(&vector.positions, &position)) {
+            CHD_ASSERT(position.origin != 0);
+            walked++;
+        }
+        CHD_ASSERT(walked == vector.position_count);
+    }
+    return err;
+}
+
+static chd_err walk_repair(chd_scan *scan, uint32_t fields,
+                           const chd_mesh_header *header, chd_bytes message)
+{
+    chd_mesh_fetch fetch;
+
+    if (header->type == CHD_MESH_FETCH) {
+        return chd_mesh_scan_fetch(scan, fields, &fetch);
+    }
+    if (header->type == CHD_MESH_REPAIR) {
+        return walk_answer(scan, fields, message);
+    }
+    return header->type == CHD_MESH_LOST ? walk_lost(scan, fields, message)
+                                         : walk_vector(scan, fields);
+}
+
 chd_err walk_mesh(chd_bytes message)
 {
     chd_scan scan;
@@ -129,7 +195,7 @@ chd_err walk_mesh(chd_bytes message)
     }
     CHD_ASSERT(header.sender != 0 && header.cluster.len > 0);
     text_within(header.cluster, message, CHD_NAME_BYTES_MAX);
-    if (header.type > CHD_MESH_BYE) {
+    if (header.type > CHD_MESH_ACK) {
         return CHD_EUNKNOWN;
     }
     switch ((chd_mesh_type)header.type) {
@@ -146,7 +212,13 @@ chd_err walk_mesh(chd_bytes message)
         return chd_mesh_scan_pong(&scan, fields, &ping);
     case CHD_MESH_BEACON:
     case CHD_MESH_BYE:
+    case CHD_MESH_ACK:
         return chd_mesh_scan_head(&scan, fields, &head);
+    case CHD_MESH_FETCH:
+    case CHD_MESH_REPAIR:
+    case CHD_MESH_LOST:
+    case CHD_MESH_VECTOR:
+        return walk_repair(&scan, fields, &header, message);
     }
     return CHD_EUNKNOWN;
 }

@@ -30,6 +30,8 @@ typedef struct host {
     chd_poll poll;
     chd_local_io *local;
     answer answer;
+    bool held;
+    size_t hold_at; /* messages; 0: never */
     size_t opened;
     size_t closed;
     size_t messages;
@@ -56,7 +58,9 @@ static void on_input(void *arg, const chd_input *input)
         cr_assert_eq(input->kind, CHD_IN_SESSION_MESSAGE);
         break;
     }
+    cr_assert(!h->held);
     h->messages++;
+    h->held = h->messages == h->hold_at;
     h->message_bytes += bytes.len;
     h->first_byte = bytes.ptr[0];
     if (h->answer.bytes > 0) {
@@ -66,6 +70,13 @@ static void on_input(void *arg, const chd_input *input)
     if (h->answer.close) {
         chd_local_io_close(h->local, h->last);
     }
+}
+
+static bool is_held(void *arg)
+{
+    const host *h = arg;
+
+    return h->held;
 }
 
 /* Make a directory for the socket, which is not opened yet. */
@@ -92,7 +103,7 @@ static bool open_local(host *h, const char *uids)
         .uids = uids,
         .session_count = SESSIONS,
         .poll = &h->poll,
-        .feed = {on_input, h},
+        .feed = {on_input, h, is_held},
         .tally = &h->tally,
     };
 
@@ -512,6 +523,38 @@ Test(broker_local, a_session_that_is_behind_is_not_read_from)
     cr_assert_eq(h.messages, count);
     cr_assert_eq(h.tally.local_bytes_out, all);
     (void)close(fd);
+    finish(&h);
+}
+
+Test(broker_local, nobody_is_read_from_while_the_mesh_takes_no_more)
+{
+    static const uint8_t three[] = {0, 0, 0, 1, 7, 0, 0, 0,
+                                    1, 7, 0, 0, 0, 1, 7};
+    host h;
+
+    prepare(&h);
+    cr_assert(open_local(&h, ""));
+    const int first = connect_to(&h);
+    const int second = connect_to(&h);
+    TURN_UNTIL(&h, h.opened == 2);
+    h.hold_at = 2;
+    send_all(first, three, sizeof(three));
+    TURN_UNTIL(&h, h.held);
+    send_all(second, three, sizeof(three));
+    for (size_t i = 0; i < 20; i++) {
+        turn(&h);
+    }
+    cr_assert_eq(h.messages, 2);
+    /* What one published before it went counts, and it is told then. */
+    (void)close(first);
+    for (size_t i = 0; i < 20; i++) {
+        turn(&h);
+    }
+    cr_assert_eq(h.closed, 0);
+    h.held = false;
+    TURN_UNTIL(&h, h.messages == 6 && h.closed == 1);
+    (void)close(second);
+    TURN_UNTIL(&h, h.closed == 2);
     finish(&h);
 }
 

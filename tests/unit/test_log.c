@@ -1,163 +1,236 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 
+#include "proto/base/hash.h"
 #include "proto/base/limits.h"
 #include "proto/base/prng.h"
+#include "proto/core/forgotten.h"
 #include "proto/core/log.h"
 #include "tests/support/heap.h"
 
-#define LOG_BYTES 4096
+#define LOG_BYTES ((size_t)4 * 1024 * 1024)
+#define RECORD_MAX ((size_t)66000)
 
-static chd_log *new_log(size_t bytes)
+/* A record that begins with topic and key. */
+static chd_log_entry entry_of(uint8_t *record, size_t len, uint64_t origin,
+                              uint64_t seq, unsigned key)
 {
-    chd_log *log;
-    const chd_err err = chd_log_new(bytes, heap_mem(), &log);
-
-    cr_assert_eq(err, CHD_OK);
-    return log;
+    memset(record, 0, len);
+    (void)snprintf((char *)record, len, "topic%02u key%05u", key % 50, key);
+    chd_log_entry entry = {
+        .origin = origin,
+        .seq = seq,
+        .topic_hash = chd_hash(1, chd_bytes_of(record, 7)),
+        .topic = {record, 7},
+        .subject = {record, 16},
+        .record = {record, len},
+    };
+    entry.subject_hash = chd_hash(2, entry.subject);
+    return entry;
 }
 
-/* Append a record of len bytes, all with the low byte of seq. */
-static void append(chd_log *log, uint64_t seq, size_t len)
+static void put(chd_log *log, uint64_t origin, uint64_t seq, unsigned key)
 {
-    static uint8_t bytes[LOG_BYTES];
-
-    memset(bytes, (int)(uint8_t)seq, len);
-    const chd_log_entry entry = {
-        .origin = seq * 3,
-        .seq = seq,
-        .topic_hash = seq * 5,
-        .topic = {bytes + len / 2, len - len / 2},
-        .record = {bytes, len},
-    };
+    uint8_t record[64];
+    const chd_log_entry entry =
+        entry_of(record, sizeof(record), origin, seq, key);
+    chd_log_supersede(log, &entry);
     chd_log_append(log, &entry);
 }
 
-static void assert_entry(const chd_log_entry *entry, uint64_t seq, size_t len)
-{
-    cr_assert_eq(entry->seq, seq);
-    cr_assert_eq(entry->origin, seq * 3);
-    cr_assert_eq(entry->topic_hash, seq * 5);
-    cr_assert_eq(entry->record.len, len);
-    cr_assert_eq(entry->topic.ptr, entry->record.ptr + len / 2);
-    cr_assert_eq(entry->topic.len, len - len / 2);
-    for (size_t i = 0; i < len; i++) {
-        cr_assert_eq(entry->record.ptr[i], (uint8_t)seq);
-    }
-}
-
-Test(log, survives_being_out_of_memory)
+static chd_log *new_log(void)
 {
     chd_log *log;
+    cr_assert_eq(chd_log_new(LOG_BYTES, RECORD_MAX, heap_mem(), &log), CHD_OK);
+    return log;
+}
+
+Test(log, a_reader_sees_every_entry_once_in_order)
+{
+    chd_log *log = new_log();
+    chd_log_cursor cursor = {0};
+    chd_log_entry entry;
+
+    for (unsigned i = 1; i <= 1000; i++) {
+        put(log, 7, i, i);
+    }
+    for (unsigned i = 1; i <= 1000; i++) {
+        cr_assert(chd_log_read(log, &cursor, &entry));
+        cr_assert_eq(entry.seq, i);
+        cr_assert_eq(entry.origin, 7);
+    }
+    cr_assert(!chd_log_read(log, &cursor, &entry));
+    put(log, 7, 1001, 1001);
+    cr_assert(chd_log_read(log, &cursor, &entry));
+    cr_assert_eq(entry.seq, 1001, "reading goes on where it stopped");
+    chd_log_destroy(&log);
+    NO_LEAKS();
+}
+
+Test(log, a_key_invalidated_a_million_times_takes_one_entry)
+{
+    chd_log *log = new_log();
+    chd_log_entry entry;
+
+    put(log, 7, 1, 12345);
+    for (unsigned i = 2; i <= 1000000; i++) {
+        put(log, 7, i, 1);
+    }
+    cr_assert_eq(chd_log_count(log), 2);
+    cr_assert(chd_log_find(log, 7, 1, &entry), "the other key is still here");
+    cr_assert(chd_log_find(log, 7, 1000000, &entry));
+    cr_assert(!chd_log_find(log, 7, 999999, &entry));
+    cr_assert_eq(chd_forgotten_seq(chd_log_forgotten(log), 7), 0,
+                 "nothing was evicted");
+    chd_log_destroy(&log);
+    NO_LEAKS();
+}
+
+Test(log, one_origin_never_stands_for_another)
+{
+    chd_log *log = new_log();
+    chd_log_entry entry;
+
+    put(log, 7, 1, 1);
+    put(log, 8, 1, 1);
+    cr_assert(chd_log_find(log, 7, 1, &entry));
+    cr_assert(chd_log_find(log, 8, 1, &entry));
+    chd_log_destroy(&log);
+    NO_LEAKS();
+}
+
+Test(log, what_was_evicted_is_told_to_readers_and_by_topic)
+{
+    chd_log *log = new_log();
+    chd_log_cursor cursor = {0};
+    chd_log_entry entry;
+    const chd_forgotten_query all = {7, 1};
+    uint32_t at = 0;
+    chd_bytes topic;
+
+    for (unsigned i = 1; i <= 100000; i++) {
+        put(log, 7, i, i);
+    }
+    cr_assert(chd_log_overran(log, &cursor));
+    const uint64_t gone = chd_forgotten_seq(chd_log_forgotten(log), 7);
+    cr_assert_gt(gone, 0);
+    cr_assert(!chd_log_find(log, 7, gone, &entry));
+    cr_assert(chd_log_find(log, 7, gone + 1, &entry));
+    cr_assert(!chd_forgotten_all(chd_log_forgotten(log), &all));
+    cr_assert(chd_forgotten_next(chd_log_forgotten(log), &all, &at, &topic));
+    cursor = chd_log_cursor_at_end(log);
+    cr_assert(!chd_log_overran(log, &cursor));
+    chd_log_destroy(&log);
+    NO_LEAKS();
+}
+
+Test(log, the_largest_record_fits)
+{
+    chd_log *log = new_log();
+    static uint8_t record[RECORD_MAX];
+
+    for (unsigned i = 1; i <= 200; i++) {
+        const chd_log_entry entry = entry_of(record, sizeof(record), 7, i, i);
+        chd_log_append(log, &entry);
+    }
+    cr_assert_gt(chd_log_count(log), 10);
+    cr_assert_leq(chd_log_bytes(log), LOG_BYTES);
+    chd_log_destroy(&log);
+    NO_LEAKS();
+}
+
+Test(log, memory_is_within_what_it_was_given)
+{
+    chd_log *log = new_log();
+
+    cr_assert_leq(chd_log_capacity(log), LOG_BYTES);
+    cr_assert_geq(chd_log_capacity(log), LOG_BYTES * 3 / 4);
+    chd_log_destroy(&log);
+    NO_LEAKS();
+}
+
+/* Random keys, sizes and readers against a plain list of what was appended. */
+typedef struct model {
+    uint64_t seq[3];
+    uint64_t newest[3][2000]; /* by origin and key: number + 1 */
+    unsigned key_of[60000];
+    uint64_t origin_of[60000];
+    uint64_t seq_of[60000];
+} model;
+
+static void check_against(const chd_log *log, const model *m, unsigned count)
+{
+    size_t found = 0;
+    chd_log_entry entry;
+
+    for (unsigned i = 0; i < count; i++) {
+        const bool superseded =
+            m->newest[m->origin_of[i]][m->key_of[i]] != i + 1;
+        const bool here =
+            chd_log_find(log, 100 + m->origin_of[i], m->seq_of[i], &entry);
+        found += here;
+        cr_assert(!(superseded && here), "entry %u should be gone", i);
+        if (!superseded && !here) {
+            cr_assert_geq(chd_forgotten_seq(chd_log_forgotten(log),
+                                            100 + m->origin_of[i]),
+                          m->seq_of[i], "entry %u is lost silently", i);
+        }
+    }
+    cr_assert_eq(found, chd_log_count(log));
+}
+
+Test(log, random_use_agrees_with_a_plain_list)
+{
+    static model m;
+    static uint8_t record[RECORD_MAX];
+    chd_log *log = new_log();
+    chd_prng prng = chd_prng_seeded(5);
+    chd_log_cursor cursor = {0};
+
+    for (unsigned i = 0; i < CHD_COUNT(m.key_of); i++) {
+        const uint64_t origin = chd_prng_below(&prng, 3);
+        const unsigned key = (unsigned)chd_prng_below(&prng, 2000);
+        const size_t len = chd_prng_below(&prng, 500) == 0
+                               ? RECORD_MAX
+                               : 40 + chd_prng_below(&prng, 600);
+        const chd_log_entry added =
+            entry_of(record, len, 100 + origin, ++m.seq[origin], key);
+        chd_log_supersede(log, &added);
+        chd_log_append(log, &added);
+        m.newest[origin][key] = i + 1;
+        m.key_of[i] = key;
+        m.origin_of[i] = origin;
+        m.seq_of[i] = m.seq[origin];
+
+        chd_log_entry entry;
+        if (chd_log_overran(log, &cursor)) {
+            cursor = chd_log_cursor_at_end(log);
+        }
+        for (uint64_t n = chd_prng_below(&prng, 3); n > 0; n--) {
+            const uint64_t before = cursor.number;
+            if (!chd_log_read(log, &cursor, &entry)) {
+                break;
+            }
+            cr_assert_geq(cursor.number, before + 1);
+            cr_assert_eq(entry.seq, m.seq_of[cursor.number - 1]);
+        }
+    }
+    check_against(log, &m, CHD_COUNT(m.key_of));
+    chd_log_destroy(&log);
+    NO_LEAKS();
+}
+
+Test(log, a_constructor_without_memory_leaves_nothing_behind)
+{
     chd_err err = CHD_ENOMEM;
+    chd_log *log;
 
     for (size_t nth = 1; err == CHD_ENOMEM; nth++) {
         heap_fail_nth(nth);
-        err = chd_log_new(LOG_BYTES, heap_mem(), &log);
+        err = chd_log_new(LOG_BYTES, RECORD_MAX, heap_mem(), &log);
         cr_assert(err == CHD_OK || (log == NULL && heap_balance() == 0));
     }
     heap_fail_nth(0);
-    chd_log_destroy(&log);
-    cr_assert_null(log);
-    chd_log_destroy(&log);
-    NO_LEAKS();
-}
-
-Test(log, is_empty_at_first)
-{
-    chd_log *log = new_log(LOG_BYTES);
-    chd_log_entry entry;
-    uint64_t position = chd_log_oldest(log);
-
-    cr_assert_eq(position, chd_log_end(log));
-    cr_assert_not(chd_log_read(log, &position, &entry));
-    cr_assert_eq(position, chd_log_end(log));
-    chd_log_destroy(&log);
-    NO_LEAKS();
-}
-
-Test(log, gives_back_what_was_appended)
-{
-    chd_log *log = new_log(LOG_BYTES);
-    uint64_t position = 0;
-    chd_log_entry entry;
-
-    for (uint64_t seq = 1; seq <= 20; seq++) {
-        append(log, seq, (size_t)seq);
-    }
-    for (uint64_t seq = 1; seq <= 20; seq++) {
-        cr_assert(chd_log_read(log, &position, &entry));
-        assert_entry(&entry, seq, (size_t)seq);
-    }
-    cr_assert_not(chd_log_read(log, &position, &entry));
-    chd_log_destroy(&log);
-    NO_LEAKS();
-}
-
-Test(log, drops_the_oldest_and_no_more_than_it_must)
-{
-    chd_log *log = new_log(LOG_BYTES);
-    const size_t size = 88 + CHD_LOG_ENTRY_BYTES; /* 32 fill it exactly */
-
-    for (uint64_t seq = 1; seq <= LOG_BYTES / size; seq++) {
-        append(log, seq, 88);
-    }
-    cr_assert_eq(chd_log_oldest(log), 0);
-    cr_assert_eq(chd_log_end(log), LOG_BYTES);
-    append(log, 33, 88);
-    cr_assert_eq(chd_log_oldest(log), size);
-
-    uint64_t position = chd_log_oldest(log);
-    chd_log_entry entry;
-    cr_assert(chd_log_read(log, &position, &entry));
-    assert_entry(&entry, 2, 88);
-    chd_log_destroy(&log);
-    NO_LEAKS();
-}
-
-/* Sizes of every remainder make every kind of filler before the wrap. */
-Test(log, holds_a_suffix_of_what_was_appended_whatever_the_sizes)
-{
-    chd_prng prng = chd_prng_seeded(1);
-    static size_t lens[20001];
-    chd_log *log = new_log(LOG_BYTES);
-
-    for (uint64_t seq = 1; seq <= 20000; seq++) {
-        const uint64_t most = seq % 100 == 0 ? 1900 : 120;
-        lens[seq] = (size_t)chd_prng_below(&prng, most) + 1;
-        append(log, seq, lens[seq]);
-        cr_assert_leq(chd_log_end(log) - chd_log_oldest(log), LOG_BYTES);
-        if (seq % 7 != 0) {
-            continue;
-        }
-        uint64_t position = chd_log_oldest(log);
-        chd_log_entry entry;
-        uint64_t expected = 0;
-        while (chd_log_read(log, &position, &entry)) {
-            expected = expected == 0 ? entry.seq : expected;
-            assert_entry(&entry, expected, lens[expected]);
-            expected++;
-        }
-        cr_assert_eq(expected, seq + 1);
-    }
-    chd_log_destroy(&log);
-    NO_LEAKS();
-}
-
-Test(log, reader_goes_on_from_any_position_it_was_left_at)
-{
-    chd_log *log = new_log(LOG_BYTES);
-    chd_log_entry entry;
-    uint64_t position = 0;
-    uint64_t read = 0;
-
-    for (uint64_t seq = 1; seq <= 1000; seq++) {
-        append(log, seq, (size_t)(seq % 300) + 1);
-        while (read + 3 < seq && chd_log_read(log, &position, &entry)) {
-            read++;
-            assert_entry(&entry, read, (size_t)(read % 300) + 1);
-        }
-    }
-    cr_assert_eq(read, 997);
     chd_log_destroy(&log);
     NO_LEAKS();
 }

@@ -626,9 +626,10 @@ Test(mesh, positions_in_pings_are_within_their_limit)
     }
 }
 
-Test(mesh, beacon_and_bye_carry_the_head)
+Test(mesh, beacon_bye_and_ack_carry_a_position)
 {
-    static const chd_mesh_type types[] = {CHD_MESH_BEACON, CHD_MESH_BYE};
+    static const chd_mesh_type types[] = {CHD_MESH_BEACON, CHD_MESH_BYE,
+                                          CHD_MESH_ACK};
     static const uint64_t heads[] = {0, 1, CHD_SEQ_MAX, CHD_SEQ_MAX + 1};
 
     for (size_t t = 0; t < CHD_COUNT(types); t++) {
@@ -726,7 +727,8 @@ Test(mesh, a_message_read_as_another_type_is_refused_or_holds_together)
         for (uint8_t type = 0; type < 128; type++) {
             bytes[2] = type;
             const chd_err err = walk_mesh(message);
-            cr_assert(type > 8 || type == 0 ? err == CHD_EUNKNOWN : true);
+            cr_assert(type > CHD_MESH_ACK || type == 0 ? err == CHD_EUNKNOWN
+                                                       : true);
         }
     }
 }

@@ -488,7 +488,7 @@ Test(vectors, every_type_of_both_protocols_has_one)
         seen |=
             has(vectors[i].dump) ? UINT64_C(1) << vectors[i].bytes[2] % 64 : 0;
     }
-    for (int type = CHD_MESH_EVENTS; type <= CHD_MESH_BYE; type++) {
+    for (int type = CHD_MESH_EVENTS; type <= CHD_MESH_ACK; type++) {
         cr_assert_neq(seen & UINT64_C(1) << type, 0, "mesh %d", type);
     }
     seen = 0;

@@ -1,0 +1,78 @@
+/* gossip.c - anti-entropy.  PROTOCOL 3.8.
+ *
+ * Every PING and PONG carries a digest of its sender's vector.  When a
+ * member's differs from ours twice in a row, we exchange vectors and fetch
+ * from each other what is missing, events of dead origins included.  One such
+ * exchange in each ping interval is enough: differences travel on from node to
+ * node.  This is the second phase of bimodal multicast (Birman and others, ACM
+ * TOCS 17(2), 1999): an unreliable fast broadcast, and a gossip that repairs
+ * it.
+ */
+#include "proto/core/state.h"
+
+static void send_vector(chd_core *core, chd_pack *pack, uint64_t version,
+                        bool answer)
+{
+    const chd_mesh_header header =
+        chd_core_header(core, CHD_MESH_VECTOR, version);
+    const uint32_t count = chd_vector_positions(core->vector, core->positions);
+
+    chd_mesh_pack_vector(pack, &header, answer, core->positions, count);
+}
+
+void chd_core_compare(chd_core *core, chd_peer *peer, uint64_t digest,
+                      chd_out *out)
+{
+    if (digest == chd_vector_digest(core->vector)) {
+        peer->differs = 0;
+        return;
+    }
+    peer->differs++;
+    if (peer->differs < 2 || core->now.mono_ns < core->vector_due_ns ||
+        !peer->dialled) {
+        return;
+    }
+    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+    send_vector(core, &pack, peer->version, true);
+    chd_core_send(core, peer, &pack, out);
+    peer->differs = 0;
+    core->vector_due_ns =
+        chd_after(core->now.mono_ns, core->config.ping_interval);
+}
+
+void chd_core_claim_all(chd_core *core, uint64_t holder, chd_bytes positions,
+                        chd_out *out)
+{
+    chd_position position;
+
+    while (chd_mesh_position_next(&positions, &position)) {
+        const chd_claim claim = {
+            .origin = position.origin,
+            .seq = position.seq,
+            .holder = holder,
+        };
+        if (position.origin != core->config.node) {
+            chd_core_follow(core, &claim, out);
+            (void)chd_core_claim(core, &claim);
+        }
+    }
+}
+
+chd_err chd_core_on_vector(chd_core *core, const chd_mesh_header *header,
+                           uint64_t route, chd_scan *scan, uint32_t fields,
+                           chd_out *out)
+{
+    chd_mesh_vector vector;
+    const chd_err err = chd_mesh_scan_vector(scan, fields, &vector);
+
+    if (err != CHD_OK) {
+        return err;
+    }
+    chd_core_claim_all(core, header->sender, vector.positions, out);
+    if (vector.answer) {
+        chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+        send_vector(core, &pack, header->version, false);
+        chd_core_reply(route, &pack, out);
+    }
+    return CHD_OK;
+}

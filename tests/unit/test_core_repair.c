@@ -1,0 +1,731 @@
+/* How a core fetches what it missed, and serves those who missed something. */
+#include <criterion/criterion.h>
+
+#include "proto/base/limits.h"
+#include "tests/support/heap.h"
+#include "tests/support/mangle.h"
+#include "tests/support/rig.h"
+
+#define ANSWER_PATIENCE (251 * CHD_MS)
+
+static rig *bench;
+static uint8_t buf[CHD_FRAME_BYTES_MAX];
+static uint32_t peer_77;
+static uint32_t peer_78;
+
+/* Session 0 has subscribed to everything; 77 and 78 are members. */
+static void setup(void)
+{
+    const chd_core_config config = rig_config();
+    bench = rig_new(&config);
+    rig_join(bench, 77, 2);
+    peer_77 = bench->dialled;
+    rig_join(bench, 78, 3);
+    peer_78 = bench->dialled;
+    rig_subscribe(bench, 0);
+}
+
+TestSuite(core_repair, .init = setup);
+
+static void finish(void)
+{
+    rig_free(bench);
+    NO_LEAKS();
+}
+
+static const chd_stats *stats(void)
+{
+    return chd_core_stats(bench->core);
+}
+
+static uint64_t received_of(uint64_t node)
+{
+    chd_member_report member;
+
+    for (uint32_t i = 0;
+         chd_core_report_member(bench->core, bench->now, &i, &member); i++) {
+        if (member.node == node) {
+            return member.received;
+        }
+    }
+    return UINT64_MAX;
+}
+
+/* Assert which events sessions were sent so far; up to a 0. */
+static void assert_events(const uint64_t *seqs)
+{
+    size_t count = 0;
+
+    for (; seqs[count] > 0; count++) {
+        cr_assert_lt(count, bench->event_count, "event %zu", count);
+        cr_assert_eq(bench->events[count], seqs[count], "event %zu", count);
+    }
+    cr_assert_eq(bench->event_count, count);
+}
+
+#define ASSERT_EVENTS(...) assert_events((const uint64_t[]){__VA_ARGS__, 0})
+
+/* --- messages ------------------------------------------------------------- */
+
+static chd_mesh_header header_of(uint64_t node, chd_mesh_type type)
+{
+    return (chd_mesh_header){
+        .version = CHD_PROTOCOL_MAX,
+        .type = type,
+        .cluster = chd_bytes_str("test"),
+        .sender = node,
+    };
+}
+
+/* node answers with messages of these numbers, up to a 0. */
+static chd_bytes repair_of(uint64_t node, const chd_mesh_repair *repair,
+                           const uint64_t *seqs)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_REPAIR);
+    chd_repair_writer writer;
+    uint32_t count = 0;
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_mesh_repair_open(&pack, &header, repair, &writer);
+    for (; seqs[count] > 0; count++) {
+        const chd_event event = {
+            .seq = seqs[count],
+            .kind = CHD_KIND_MESSAGE,
+            .topic = chd_bytes_str("t"),
+        };
+        chd_event_pack(&pack, &event);
+    }
+    chd_mesh_repair_close(&pack, &writer, repair->last, count);
+    cr_assert_not(pack.overflow);
+    return chd_pack_bytes(&pack);
+}
+
+/* node sends 77's events first..last, those of the list. */
+static void answer(uint64_t node, uint64_t first, uint64_t last, uint64_t held,
+                   const uint64_t *seqs)
+{
+    const chd_mesh_repair repair = {
+        .origin = 77, .first = first, .last = last, .held = held};
+
+    rig_control(bench, CHD_PEER_NONE, repair_of(node, &repair, seqs));
+    rig_turn(bench);
+}
+
+#define ANSWER(node, first, last, held, ...)                                   \
+    answer(node, first, last, held, (const uint64_t[]){__VA_ARGS__, 0})
+
+static chd_bytes lost_of(uint64_t node, uint64_t first, uint64_t last,
+                         const char *const *topics)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_LOST);
+    uint32_t count = 0;
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    const size_t at = chd_mesh_lost_open(&pack, &header, 77, first, last);
+    for (; topics[count] != NULL; count++) {
+        chd_pack_str(&pack, chd_bytes_str(topics[count]));
+    }
+    chd_mesh_lost_close(&pack, at, count);
+    return chd_pack_bytes(&pack);
+}
+
+static void tell_lost(uint64_t node, uint64_t first, uint64_t last,
+                      const char *const *topics)
+{
+    rig_control(bench, CHD_PEER_NONE, lost_of(node, first, last, topics));
+    rig_turn(bench);
+}
+
+static chd_bytes fetch_of(uint64_t node, const chd_mesh_fetch *fetch)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_FETCH);
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_mesh_pack_fetch(&pack, &header, fetch);
+    return chd_pack_bytes(&pack);
+}
+
+/* 78 asks for events. */
+static void fetch(uint64_t origin, uint64_t first, uint64_t upto)
+{
+    const chd_mesh_fetch question = {origin, first, upto};
+
+    rig_control(bench, CHD_PEER_NONE, fetch_of(78, &question));
+}
+
+static chd_bytes vector_of(uint64_t node, bool wants, uint64_t origin,
+                           uint64_t seq)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_VECTOR);
+    const chd_position position = {origin, seq};
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_mesh_pack_vector(&pack, &header, wants, &position, 1);
+    return chd_pack_bytes(&pack);
+}
+
+static void hear(uint64_t first, uint64_t last)
+{
+    rig_broadcast(bench, rig_messages(buf, 77, first, last));
+    rig_turn(bench);
+}
+
+static void assert_asked(uint32_t peer, uint64_t first, uint64_t upto)
+{
+    cr_assert_eq(bench->said_to, peer);
+    cr_assert_eq(bench->fetch.origin, 77);
+    cr_assert_eq(bench->fetch.first, first);
+    cr_assert_eq(bench->fetch.upto, upto);
+}
+
+/* --- fetching ------------------------------------------------------------- */
+
+Test(core_repair, a_gap_is_fetched_from_its_origin_and_closed)
+{
+    hear(1, 1);
+    hear(4, 4);
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], 1);
+    assert_asked(peer_77, 2, 3);
+    ASSERT_EVENTS(1);
+    ANSWER(77, 2, 3, 4, 2, 3);
+    ASSERT_EVENTS(1, 2, 3, 4);
+    cr_assert_eq(received_of(77), 4);
+    cr_assert_eq(stats()->repaired, 2);
+    cr_assert_eq(stats()->gaps, 1);
+    cr_assert_eq(stats()->lost, 0);
+    cr_assert_eq(bench->traces[CHD_TRACE_REPAIRED], 1);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 0);
+    rig_pass(bench, CHD_SECOND);
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], 1);
+    finish();
+}
+
+Test(core_repair, invalidations_behind_a_gap_do_not_wait)
+{
+    hear(1, 1);
+    rig_broadcast(bench, rig_events(buf, 77, 3, 3));
+    rig_turn(bench);
+    ASSERT_EVENTS(1, 3);
+    cr_assert_eq(received_of(77), 1, "2 is missing nevertheless");
+    assert_asked(peer_77, 2, 2);
+    ANSWER(77, 2, 2, 3, 2);
+    ASSERT_EVENTS(1, 3, 2);
+    cr_assert_eq(received_of(77), 3);
+    finish();
+}
+
+Test(core_repair, what_waits_is_delivered_gap_by_gap)
+{
+    hear(1, 1);
+    hear(3, 4);
+    hear(6, 7);
+    assert_asked(peer_77, 2, 2);
+    ASSERT_EVENTS(1);
+    ANSWER(77, 2, 2, 7, 2);
+    ASSERT_EVENTS(1, 2, 3, 4);
+    assert_asked(peer_77, 5, 5);
+    ANSWER(77, 5, 5, 7, 5);
+    ASSERT_EVENTS(1, 2, 3, 4, 5, 6, 7);
+    cr_assert_eq(received_of(77), 7);
+    finish();
+}
+
+Test(core_repair, what_finds_no_place_to_wait_is_fetched)
+{
+    const uint64_t last = CHD_HOLD_MESSAGES_MAX + 20;
+    const uint64_t kept = 2 + CHD_HOLD_MESSAGES_MAX;
+
+    hear(1, 1);
+    for (uint64_t seq = 3; seq <= last; seq++) {
+        hear(seq, seq);
+    }
+    ANSWER(77, 2, 2, last, 2);
+    cr_assert_eq(received_of(77), kept);
+    cr_assert_eq(bench->event_count, kept);
+    assert_asked(peer_77, kept + 1, last);
+    finish();
+}
+
+Test(core_repair, an_answer_with_holes_counts_when_its_sender_has_no_more)
+{
+    hear(1, 1);
+    hear(10, 10);
+    assert_asked(peer_77, 2, 9);
+    ANSWER(77, 2, 5, 10, 2, 5);
+    ASSERT_EVENTS(1, 2, 5);
+    cr_assert_eq(received_of(77), 2, "who stands for 3 and 4 comes later");
+    assert_asked(peer_77, 6, CHD_SEQ_MAX);
+    ANSWER(77, 6, 8, 10, 8);
+    cr_assert_eq(received_of(77), 2);
+    assert_asked(peer_77, 9, CHD_SEQ_MAX);
+    ANSWER(77, 9, 10, 10, 10);
+    ASSERT_EVENTS(1, 2, 5, 8, 10);
+    cr_assert_eq(received_of(77), 10);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 0);
+    finish();
+}
+
+Test(core_repair, after_holes_another_member_begins_again)
+{
+    hear(1, 1);
+    hear(10, 10);
+    ANSWER(77, 2, 5, 10, 2, 5);
+    rig_pass(bench, ANSWER_PATIENCE);
+    assert_asked(peer_77, 6, CHD_SEQ_MAX);
+    rig_pass(bench, ANSWER_PATIENCE);
+    assert_asked(peer_78, 3, 4);
+    ANSWER(78, 3, 4, 10, 4);
+    cr_assert_eq(received_of(77), 2, "who stands for 3 comes later");
+    assert_asked(peer_78, 5, CHD_SEQ_MAX);
+    ANSWER(78, 5, 10, 10, 5, 10);
+    ASSERT_EVENTS(1, 2, 5, 4, 10);
+    cr_assert_eq(received_of(77), 10);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 0);
+    finish();
+}
+
+Test(core_repair, beyond_the_window_holes_of_two_members_reset_everything)
+{
+    const uint64_t far = 2 + CHD_WINDOW_SEQS + 1;
+
+    hear(1, 1);
+    hear(far + 2, far + 2);
+    ANSWER(77, 2, far, far + 2, 2, far);
+    rig_pass(bench, ANSWER_PATIENCE);
+    assert_asked(peer_77, far + 1, CHD_SEQ_MAX);
+    rig_pass(bench, ANSWER_PATIENCE);
+    assert_asked(peer_78, far + 1, CHD_SEQ_MAX);
+    ANSWER(78, far + 1, far + 2, far + 2, far + 2);
+    cr_assert_eq(received_of(77), far + 2);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 1);
+    cr_assert_eq(bench->reset_count, 0);
+    finish();
+}
+
+Test(core_repair, without_an_answer_another_member_is_asked)
+{
+    hear(1, 1);
+    hear(3, 3);
+    assert_asked(peer_77, 2, 2);
+    rig_pass(bench, ANSWER_PATIENCE);
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], 2);
+    assert_asked(peer_78, 2, 2);
+    ANSWER(77, 2, 2, 3, 2);
+    ASSERT_EVENTS(1);
+    ANSWER(78, 2, 2, 3, 2);
+    ASSERT_EVENTS(1, 2, 3);
+    finish();
+}
+
+Test(core_repair, late_and_forged_answers_are_ignored)
+{
+    static const char *const topics[] = {"t", NULL};
+
+    ANSWER(77, 1, 1, 1, 1);
+    hear(1, 1);
+    hear(4, 4);
+    ANSWER(78, 2, 3, 4, 2, 3); /* was not asked                 */
+    ANSWER(99, 2, 3, 4, 2, 3); /* is nobody                     */
+    ANSWER(77, 1, 3, 4, 1, 2, 3);
+    ANSWER(77, 3, 3, 4, 3);
+    tell_lost(78, 2, 3, topics);
+    ASSERT_EVENTS(1);
+    cr_assert_eq(received_of(77), 1);
+    ANSWER(77, 2, 3, 4, 2, 3);
+    ANSWER(77, 2, 3, 4, 2, 3);
+    tell_lost(77, 2, 3, topics);
+    ASSERT_EVENTS(1, 2, 3, 4);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 0);
+    cr_assert_eq(stats()->lost, 0);
+    finish();
+}
+
+Test(core_repair, an_answer_that_goes_beyond_the_question_is_ignored)
+{
+    hear(1, 1);
+    hear(4, 4);
+    assert_asked(peer_77, 2, 3);
+    ANSWER(77, 2, CHD_SEQ_MAX, CHD_SEQ_MAX, 2, 3, CHD_SEQ_MAX);
+    ASSERT_EVENTS(1);
+    cr_assert_eq(received_of(77), 1);
+    ANSWER(77, 2, 3, 4, 2, 3);
+    ASSERT_EVENTS(1, 2, 3, 4);
+    finish();
+}
+
+Test(core_repair, who_has_nothing_is_asked_once_and_then_another)
+{
+    hear(1, 1);
+    hear(3, 3);
+    answer(77, 2, 1, 1, (const uint64_t[]){0});
+    assert_asked(peer_78, 2, 2);
+    ANSWER(78, 2, 2, 3, 2);
+    ASSERT_EVENTS(1, 2, 3);
+    finish();
+}
+
+/* --- lost ----------------------------------------------------------------- */
+
+/* Whoever is asked says so, until it is believed; one alone is not. */
+static void lose(uint64_t first, uint64_t last, const char *const *topics)
+{
+    tell_lost(77, first, last, topics);
+    cr_assert_eq(stats()->lost, 0);
+    assert_asked(peer_78, first, last);
+    for (uint32_t i = 0; i < 8 && stats()->lost == 0; i++) {
+        tell_lost(bench->said_to == peer_77 ? 77 : 78, first, last, topics);
+    }
+    cr_assert_eq(stats()->lost, last - first + 1);
+}
+
+static void subscribe(uint32_t session, const char *topic)
+{
+    const chd_filter filter = {CHD_MATCH_EXACT, chd_bytes_str(topic)};
+    uint8_t bytes[64];
+    chd_pack pack;
+
+    rig_greet(bench, session);
+    chd_pack_init(&pack, bytes, sizeof(bytes));
+    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, &filter, 1);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+Test(core_repair, what_several_members_lost_resets_its_topics)
+{
+    static const char *const topics[] = {"t", "u", "v", NULL};
+
+    subscribe(1, "u");
+    subscribe(2, "w");
+    hear(1, 1);
+    hear(4, 4);
+    lose(2, 3, topics);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 2, "not who wants w");
+    cr_assert_eq(bench->reset_count, 1);
+    cr_assert_eq(bench->reset_topic_len, 1);
+    cr_assert_eq(bench->reset_topic[0], 'u');
+    cr_assert_eq(bench->traces[CHD_TRACE_GAP], 1);
+
+    const chd_mesh_repair rest = {
+        .origin = 77, .first = 2, .last = 3, .held = 4, .gone = 3};
+    const uint64_t teller = bench->said_to == peer_77 ? 77 : 78;
+    rig_control(bench, CHD_PEER_NONE,
+                repair_of(teller, &rest, (const uint64_t[]){0}));
+    rig_turn(bench);
+    ASSERT_EVENTS(1);
+    ANSWER(teller, 4, 4, 4, 4);
+    ASSERT_EVENTS(1, 4);
+    cr_assert_eq(received_of(77), 4);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 2);
+    finish();
+}
+
+Test(core_repair, what_a_reset_stood_for_does_not_come_late)
+{
+    static const char *const topics[] = {"t", NULL};
+    const chd_mesh_repair rest = {
+        .origin = 77, .first = 2, .last = 3, .held = 4, .gone = 2};
+
+    hear(1, 1);
+    hear(4, 4);
+    tell_lost(77, 2, 2, topics);
+    for (uint32_t i = 0; i < 8 && stats()->lost == 0; i++) {
+        tell_lost(bench->said_to == peer_77 ? 77 : 78, 2, 2, topics);
+    }
+    const uint64_t teller = bench->said_to == peer_77 ? 77 : 78;
+    rig_control(bench, CHD_PEER_NONE,
+                repair_of(teller, &rest, (const uint64_t[]){3, 0}));
+    rig_turn(bench);
+    ASSERT_EVENTS(1, 3);
+    hear(2, 2);
+    ASSERT_EVENTS(1, 3, 4);
+    finish();
+}
+
+Test(core_repair, a_member_that_has_what_another_lost_saves_the_reset)
+{
+    static const char *const topics[] = {"t", NULL};
+
+    hear(1, 1);
+    hear(4, 4);
+    tell_lost(77, 2, 3, topics);
+    ANSWER(78, 2, 3, 4, 2, 3);
+    ASSERT_EVENTS(1, 2, 3, 4);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 0);
+    finish();
+}
+
+Test(core_repair, without_topics_everything_is_reset)
+{
+    static const char *const none[] = {NULL};
+
+    hear(1, 1);
+    hear(4, 4);
+    lose(2, 3, none);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 1);
+    cr_assert_eq(bench->reset_count, 0);
+    finish();
+}
+
+Test(core_repair, an_answer_whose_loss_was_not_told_is_not_taken)
+{
+    const chd_mesh_repair gone = {
+        .origin = 77, .first = 2, .last = 4, .held = 4, .gone = 3};
+
+    hear(1, 1);
+    hear(4, 4);
+    rig_control(bench, CHD_PEER_NONE,
+                repair_of(77, &gone, (const uint64_t[]){4, 0}));
+    rig_turn(bench);
+    ASSERT_EVENTS(1);
+    cr_assert_eq(received_of(77), 1);
+    rig_pass(bench, ANSWER_PATIENCE);
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], 2);
+    finish();
+}
+
+Test(core_repair, what_nobody_has_of_a_dead_origin_resets_everything)
+{
+    rig_broadcast(bench, rig_messages(buf, 55, 1, 3));
+    rig_turn(bench);
+    rig_control(bench, CHD_PEER_NONE, vector_of(77, false, 55, 9));
+    rig_turn(bench);
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], 0, "it may be on its way");
+    for (uint32_t i = 0; i < 5 * CHD_REPAIR_TRIES_MAX; i++) {
+        rig_pass(bench, ANSWER_PATIENCE);
+    }
+    cr_assert_geq(bench->said[CHD_MESH_FETCH], CHD_REPAIR_TRIES_MAX);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 1);
+    cr_assert_eq(stats()->lost, 6);
+    const size_t fetches = bench->said[CHD_MESH_FETCH];
+    rig_pass(bench, CHD_SECOND);
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], fetches);
+    finish();
+}
+
+static chd_bytes lost_of_55(uint64_t node)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_LOST);
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_mesh_lost_close(&pack, chd_mesh_lost_open(&pack, &header, 55, 4, 9), 0);
+    return chd_pack_bytes(&pack);
+}
+
+Test(core_repair, an_origin_that_is_not_met_yet_is_waited_for)
+{
+    rig_broadcast(bench, rig_messages(buf, 55, 1, 3));
+    rig_turn(bench);
+    rig_control(bench, CHD_PEER_NONE, vector_of(77, false, 55, 9));
+    rig_turn(bench);
+    const uint64_t begun = bench->now.mono_ns;
+    while (stats()->lost == 0) {
+        cr_assert_lt(bench->now.mono_ns - begun, 60 * CHD_SECOND);
+        rig_pass(bench, ANSWER_PATIENCE);
+        const uint64_t teller = bench->said_to == peer_77 ? 77 : 78;
+        rig_control(bench, CHD_PEER_NONE, lost_of_55(teller));
+        rig_turn(bench);
+    }
+    cr_assert_geq(bench->now.mono_ns - begun, rig_config().dead_after);
+    cr_assert_geq(bench->now.mono_ns - begun, rig_config().join_timeout);
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 1);
+    finish();
+}
+
+/* --- gossip --------------------------------------------------------------- */
+
+Test(core_repair, vectors_are_compared_when_digests_differ_twice)
+{
+    hear(1, 1);
+    rig_control(bench, CHD_PEER_NONE, rig_ping(buf, 77, CHD_MESH_PONG));
+    cr_assert_eq(bench->said[CHD_MESH_VECTOR], 0);
+    rig_control(bench, CHD_PEER_NONE, rig_ping(buf, 77, CHD_MESH_PONG));
+    cr_assert_eq(bench->said[CHD_MESH_VECTOR], 1);
+    cr_assert_eq(bench->said_to, peer_77);
+    for (uint32_t i = 0; i < 10; i++) {
+        rig_control(bench, CHD_PEER_NONE, rig_ping(buf, 78, CHD_MESH_PONG));
+    }
+    cr_assert_eq(bench->said[CHD_MESH_VECTOR], 1, "one in an interval");
+    finish();
+}
+
+Test(core_repair, a_vector_is_answered_and_what_it_has_is_fetched)
+{
+    rig_broadcast(bench, rig_messages(buf, 55, 1, 1));
+    rig_control(bench, CHD_PEER_NONE, vector_of(78, false, 55, 2));
+    cr_assert_eq(bench->said[CHD_MESH_VECTOR], 0);
+    rig_control(bench, CHD_PEER_NONE, vector_of(78, true, 55, 3));
+    cr_assert_eq(bench->said[CHD_MESH_VECTOR], 1);
+    rig_pass(bench, 101 * CHD_MS);
+    cr_assert_eq(bench->fetch.origin, 55);
+    cr_assert_eq(bench->fetch.first, 2);
+    cr_assert_eq(bench->fetch.upto, 3);
+    finish();
+}
+
+/* --- serving -------------------------------------------------------------- */
+
+Test(core_repair, own_events_are_served)
+{
+    rig_publish(bench, 0, 3, 8);
+    rig_turn(bench);
+    fetch(RIG_NODE, 2, CHD_SEQ_MAX);
+    cr_assert_eq(bench->repair.origin, RIG_NODE);
+    cr_assert_eq(bench->repair.first, 2);
+    cr_assert_eq(bench->repair.last, 3);
+    cr_assert_eq(bench->repair.held, 3);
+    cr_assert_eq(bench->repair.record_count, 2);
+    fetch(RIG_NODE, 2, 2);
+    cr_assert_eq(bench->repair.last, 2);
+    cr_assert_eq(bench->repair.held, 3);
+    fetch(RIG_NODE, 4, 9);
+    cr_assert_eq(bench->repair.last, 3, "nothing yet");
+    cr_assert_eq(bench->repair.record_count, 0);
+    cr_assert_eq(stats()->served, 3);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 0);
+    finish();
+}
+
+Test(core_repair, others_events_are_served_without_the_superseded)
+{
+    rig_broadcast(bench, rig_events(buf, 77, 1, 5));
+    fetch(77, 1, CHD_SEQ_MAX);
+    cr_assert_eq(bench->repair.last, 5);
+    cr_assert_eq(bench->repair.held, 5);
+    cr_assert_eq(bench->repair.record_count, 1);
+    fetch(12345, 1, 9);
+    cr_assert_eq(bench->repair.origin, 12345);
+    cr_assert_eq(bench->repair.last, 0);
+    cr_assert_eq(bench->repair.held, 0);
+    finish();
+}
+
+Test(core_repair, answers_come_in_chunks)
+{
+    const size_t record = 10000;
+    uint64_t first = 1;
+    uint32_t answers = 0;
+
+    rig_publish(bench, 0, 40, record);
+    rig_turn(bench);
+    do {
+        fetch(RIG_NODE, first, CHD_SEQ_MAX);
+        cr_assert_geq(bench->repair.last, first);
+        cr_assert_leq(bench->repair.records.len,
+                      CHD_REPAIR_CHUNK_BYTES + record + 100);
+        first = bench->repair.last + 1;
+        answers++;
+    } while (bench->repair.last < bench->repair.held);
+    cr_assert_eq(first, 41);
+    cr_assert_eq(answers, 3);
+    cr_assert_eq(stats()->served, 40);
+    finish();
+}
+
+Test(core_repair, answers_are_paid_from_a_budget)
+{
+    rig_publish(bench, 0, 20, 10000);
+    rig_turn(bench);
+    for (uint32_t i = 0; i < 200; i++) {
+        fetch(RIG_NODE, 1, CHD_SEQ_MAX);
+    }
+    const size_t answers = bench->said[CHD_MESH_REPAIR];
+    cr_assert_gt(answers, 50);
+    cr_assert_lt(answers, 200);
+    cr_assert_leq(stats()->served_bytes, CHD_REPAIR_BYTES_PER_SECOND / 4);
+    rig_pass(bench, 100 * CHD_MS);
+    fetch(RIG_NODE, 1, CHD_SEQ_MAX);
+    cr_assert_eq(bench->said[CHD_MESH_REPAIR], answers + 1);
+    finish();
+}
+
+Test(core_repair, a_baseline_that_was_skipped_is_told_as_gone)
+{
+    const uint64_t head = CHD_WINDOW_SEQS + 1;
+
+    rig_control(bench, CHD_PEER_NONE,
+                rig_hello(buf, 79, CHD_MESH_HELLO, 4, head));
+    fetch(79, 5, CHD_SEQ_MAX);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
+    cr_assert_eq(bench->lost.origin, 79);
+    cr_assert_eq(bench->lost.first, 5);
+    cr_assert_eq(bench->lost.last, head);
+    cr_assert_eq(bench->lost.topic_count, 0, "any topic");
+    cr_assert_eq(bench->repair.gone, head);
+    cr_assert_eq(bench->repair.last, head);
+    cr_assert_eq(bench->repair.record_count, 0);
+    fetch(79, head + 1, CHD_SEQ_MAX);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
+    cr_assert_eq(bench->repair.gone, 0);
+    finish();
+}
+
+Test(core_repair, what_was_evicted_is_told_with_its_topics)
+{
+    chd_bytes topic;
+    uint64_t seq = 1;
+
+    for (uint32_t i = 0; i < 4; i++, seq += 50000) {
+        hear(seq, seq + 49999);
+    }
+    fetch(77, 1, CHD_SEQ_MAX);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
+    cr_assert_eq(bench->lost.topic_count, 1);
+    cr_assert(chd_mesh_topic_next(&bench->lost.topics, &topic));
+    cr_assert(chd_bytes_equal(topic, chd_bytes_str("t")));
+    cr_assert_eq(bench->repair.gone, bench->lost.last);
+    const uint64_t gone = bench->lost.last;
+    fetch(77, gone + 1, CHD_SEQ_MAX);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
+    cr_assert_eq(bench->repair.record_count,
+                 bench->repair.last - bench->repair.first + 1);
+    finish();
+}
+
+/* --- damage --------------------------------------------------------------- */
+
+static chd_err feed_damaged(chd_bytes message)
+{
+    static uint64_t fed;
+
+    rig_control(bench, CHD_PEER_NONE, message);
+    rig_control(bench, peer_77, message);
+    if (++fed % 64 == 0) {
+        rig_pass(bench, 100 * CHD_MS);
+        rig_broadcast(bench, rig_head(buf, 77, CHD_MESH_BEACON, fed));
+    }
+    return CHD_ETRUNCATED;
+}
+
+static void damage(chd_bytes message)
+{
+    uint8_t copy[256];
+
+    cr_assert_leq(message.len, sizeof(copy));
+    memcpy(copy, message.ptr, message.len);
+    message.ptr = copy;
+    cr_assert_eq(mangle_truncate(message, feed_damaged), message.len);
+    cr_assert_gt(mangle_change(message, feed_damaged), 0);
+}
+
+Test(core_repair, no_damaged_message_hurts)
+{
+    static const char *const topics[] = {"t", "u", NULL};
+    const chd_mesh_repair repair = {
+        .origin = 77, .first = 2, .last = 5, .held = 6};
+    const chd_mesh_fetch question = {77, 2, 5};
+
+    hear(1, 1);
+    hear(6, 6);
+    damage(repair_of(77, &repair, (const uint64_t[]){2, 3, 5, 0}));
+    damage(lost_of(77, 2, 5, topics));
+    damage(fetch_of(77, &question));
+    damage(vector_of(77, true, 77, 9));
+    damage(rig_head(buf, 77, CHD_MESH_ACK, 0));
+    rig_turn(bench);
+    finish();
+}
