@@ -13,7 +13,7 @@
 /* How many members are asked, and how often, before one that says that its log
  * has something no more is believed. */
 #define CHD_LOST_OPINIONS 4
-#define CHD_LOST_ROUNDS 2
+#define CHD_LOST_ROUNDS 3
 
 typedef struct chd_repair {
     uint64_t origin;   /* node id; 0: this place is free                   */
