@@ -3,6 +3,7 @@
 #   V=1         show the commands          WERROR=    warnings do not stop
 #   VARIANT=    release, asan, tsan, ...   T=window   only tests named so
 #   BUILD=dir   build somewhere else       SIM_ARGS=, NET_ARGS=  passed on
+#   SEEDS=A..B, NODES=n, MINUTES=m         of make sim
 #
 # What users get goes to build/bin and build/lib (of another variant to
 # build/<variant>/bin and /lib), all the rest to build/<variant>. The Makefile
@@ -63,10 +64,12 @@ libs_of = $(shell $(PKG_CONFIG) --libs $1) -pthread
 broker_pkgs := libzmq libczmq libcares msgpack libmicrohttpd
 
 gnu := -D_GNU_SOURCE
-compile = $(call say,CC) $(CC) -std=c17 $(warnings) $(mode) $(CPPFLAGS) -I. \
-    -DCHD_VERSION='"$(VERSION)"' -MMD -MP $1 -c -o $@ $<
+cc = $(CC) -std=c17 $(warnings) $(mode) $(CPPFLAGS) -I. \
+    -DCHD_VERSION='"$(VERSION)"'
+compile = $(call say,CC) $(cc) -MMD -MP $1 -c -o $@ $<
 link_flags = $(mode) -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
-link = $(call say,LD) $(CC) -pie $(link_flags) -o $@ $^ $1
+ld = $(CC) -pie $(link_flags)
+link = $(call say,LD) $(ld) -o $@ $^ $1
 archive = $(call say,AR) rm -f $@ && $(AR) rcs $@
 
 # --- sources and products ---------------------------------------------------
@@ -114,8 +117,9 @@ releases := $(if $(wildcard broker/main.c),\
 all: $(proto_lib) $(programs) $(libraries) $(examples)  ## build programs, libraries and examples
 build: all  ## the same
 
+proto_flags = -fPIC -fvisibility=hidden $(call cflags_of,msgpack)
 $(obj)/proto/%.o: proto/%.c Makefile
-	$(call compile,-fPIC -fvisibility=hidden $(call cflags_of,msgpack))
+	$(call compile,$(proto_flags))
 $(obj)/client/cli/%.o: client/cli/%.c Makefile
 	$(call compile,-fPIE $(gnu))
 $(obj)/client/%.o: client/%.c Makefile
@@ -176,8 +180,13 @@ $(BUILD)/test/coherd-%: FORCE
 
 # --- test -------------------------------------------------------------------
 
+# Runs that somebody asks for may take as long as they take.
+sim_asked = $(if $(SEEDS),--seeds $(SEEDS)) $(if $(NODES),--nodes $(NODES)) \
+    $(if $(MINUTES),--minutes $(MINUTES))
+sim_args = $(strip $(sim_asked) $(SIM_ARGS))
 run = $(Q)BUILD=$(BUILD) VARIANT=$(VARIANT) CHD_BIN=$(bin) \
-    CHD_TEST_BIN=$(priv)/bin UNIT='$(chosen)' SIM='$(sim) $(SIM_ARGS)' \
+    CHD_TEST_BIN=$(priv)/bin UNIT='$(chosen)' SIM='$(sim) $(sim_args)' \
+    SIM_SECONDS=$(if $(strip $(sim_asked)),0,600) \
     NET='$(NET_ARGS)' STRESS='$(call tests_of,stress)' \
     FUZZ='$(call tests_of,fuzz)' tests/run
 
@@ -193,8 +202,13 @@ check: all $(units) $(sim) $(helpers) $(releases)
 	$(run) unit tidy sim net
 unit: $$(chosen)  ## unit tests (T=part-of-a-name)
 	$(run) unit
-sim: $(sim)  ## stories, canaries and seeds in the simulator (SIM_ARGS=)
+sim: $(sim)  ## stories, canaries, seeds; or only SEEDS=A..B NODES=n MINUTES=m
 	$(run) sim
+# What stands in a mutant's object is not taken from the library behind it.
+sim-mutants: $(sim)  ## faults planted in proto/, which the seeds must find (T=part-of-a-name)
+	$(Q)MUTANT_DIR=$(priv)/mutants MUTANT_CC='$(cc) $(proto_flags) -w' \
+	    MUTANT_LD='$(ld)' SIM_OBJECTS='$(call objs,$(sim_src)) $(test_libs)' \
+	    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m tests.mutants $(T)
 net: all $(helpers) $(releases)  ## real sidecars in network namespaces (NET_ARGS=)
 	$(run) net
 stress: $(call tests_of,stress)  ## the client library under many threads
@@ -256,11 +270,11 @@ uninstall:  ## remove what install put there
 clean:  ## remove everything that was built
 	rm -rf $(BUILD)
 help:  ## this list
-	@awk -F ':|  ## ' '/^[a-z]+:.*  ## / { printf "%-10s %s\n", $$1, $$NF }' \
+	@awk -F ':|  ## ' '/^[a-z-]+:.*  ## / { printf "%-11s %s\n", $$1, $$NF }' \
 	    Makefile
 
 FORCE:
-.PHONY: all build deps demo show test check unit sim net stress asan check-asan tsan \
+.PHONY: all build deps demo show test check unit sim sim-mutants net stress asan check-asan tsan \
     check-tsan fuzz check-fuzz bench tidy lint format install uninstall clean \
     help FORCE
 -include $(patsubst %.c,$(obj)/%.d,$(ours))

@@ -85,12 +85,15 @@ void chd_core_on_drain(chd_core *core, chd_out *out)
     core->peers_changed = true;
 }
 
-/* Every living member has all that this node ever said. */
+/* Every living member has all that this node ever said, also one that has only
+ * just joined. */
 static bool is_replicated(const chd_core *core)
 {
     for (uint32_t i = 0; i < core->peers.high; i++) {
         const chd_peer *peer = &core->peers.all[i];
-        if (peer->used && peer->state == CHD_MEMBER_LIVE && !peer->leaving &&
+        const bool lives =
+            peer->state == CHD_MEMBER_LIVE || peer->state == CHD_MEMBER_JOINING;
+        if (peer->used && lives && !peer->leaving &&
             peer->acknowledged < core->head) {
             return false;
         }

@@ -84,6 +84,9 @@ void sim_app_unsubscribe(sim_app *app, uint32_t i);
 /* Change the database and publish what it means; the item is completed. */
 void sim_app_write(sim_app *app, sim_item item);
 
+/* Write something. */
+void sim_app_write_any(sim_app *app);
+
 /* Look a key up, and fill the cache. */
 void sim_app_read(sim_app *app, uint32_t topic, uint32_t key);
 

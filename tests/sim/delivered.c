@@ -38,22 +38,21 @@ static void settle(sim_app *app, const sim_origin *origin, sim_owed *owed,
     owed->count = kept;
 }
 
-/* What is held back from the mesh is not in the ledger yet. */
-static bool is_known(const sim_app *app, const sim_origin *origin,
-                     const chd_event *event)
-{
-    if (event->seq <= origin->count) {
-        return origin->events[event->seq - 1].hash == sim_event_hash(event);
-    }
-    return origin->id == app->node->id &&
-           sim_ledger_is_published(&app->world->ledger, sim_event_hash(event),
-                                   app->node->number);
-}
-
 static bool is_real(sim_app *app, const sim_origin *origin,
                     const chd_event *event)
 {
-    if (origin == NULL || !is_known(app, origin, event)) {
+    const uint64_t hash = sim_event_hash(event);
+
+    /* What its origin did not send yet could still die with it. */
+    if (origin != NULL && event->seq > origin->count &&
+        sim_ledger_is_published(&app->world->ledger, hash, origin->node)) {
+        sim_fail(app->world, "agreement",
+                 "%s gets event %" PRIu64 " ahead of the mesh", app->name,
+                 event->seq);
+        return false;
+    }
+    if (origin == NULL || event->seq > origin->count ||
+        origin->events[event->seq - 1].hash != hash) {
         sim_fail(app->world, "invention",
                  "%s gets event %" PRIu64 " that nobody published", app->name,
                  event->seq);
@@ -102,9 +101,7 @@ void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record)
         return;
     }
     owed->last = has_turn ? (uint32_t)event.seq : owed->last;
-    if (event.seq <= origin->count) {
-        settle(app, origin, owed, (uint32_t)event.seq);
-    }
+    settle(app, origin, owed, (uint32_t)event.seq);
 }
 
 void sim_oracle_welcomed(sim_app *app)

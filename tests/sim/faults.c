@@ -68,6 +68,29 @@ static void clean_up(sim_node *node)
     }
 }
 
+/* What an application says as its sidecar ends is the hardest to keep: it may
+ * have been read, numbered, sent and confirmed, or none of these. */
+static void speak(const sim_node *node)
+{
+    sim_world *world = node->world;
+
+    for (uint32_t i = 0; i < world->app_count; i++) {
+        if (world->apps[i]->node == node && sim_one_in(world, 2)) {
+            sim_app_write_any(world->apps[i]);
+        }
+    }
+}
+
+static void end_now(void *who, uint64_t token)
+{
+    sim_node *node = who;
+
+    if (node->running && node->world->phase == SIM_PHASE_FAULTS) {
+        sim_node_end(node, (sim_end)token);
+        clean_up(node);
+    }
+}
+
 static void end_node(sim_world *world, sim_end end)
 {
     sim_node *node = any_node(world);
@@ -76,8 +99,9 @@ static void end_node(sim_world *world, sim_end end)
         restart(node, 0);
         return;
     }
-    sim_node_end(node, end);
-    clean_up(node);
+    speak(node);
+    sim_agenda_add(&world->agenda, world->now_ns + sim_below(world, CHD_MS),
+                   end_now, node, (uint64_t)end);
 }
 
 static void drain_node(sim_world *world)
@@ -87,6 +111,7 @@ static void drain_node(sim_world *world)
     if (node->running) {
         sim_tell(&world->transcript, world->now_ns, node->name,
                  "is asked to leave");
+        speak(node);
         sim_node_drain(node);
         clean_up(node);
         sim_agenda_add(&world->agenda,
@@ -106,6 +131,12 @@ static void block(sim_world *world, const sim_node *from, const sim_node *to,
     sim_link_block(world, from, to, until_ns);
 }
 
+/* On which side of a partition a node is: 64 nodes take one number. */
+static uint64_t side_of(uint64_t sides, uint32_t i)
+{
+    return (i < 64 ? sides : chd_mix64(sides + i / 64)) >> (i % 64) & 1;
+}
+
 static void partition(sim_world *world)
 {
     const uint64_t until = world->now_ns + any_duration(world, 30 * CHD_SECOND);
@@ -113,7 +144,7 @@ static void partition(sim_world *world)
 
     for (uint32_t a = 0; a < world->node_count; a++) {
         for (uint32_t b = 0; b < world->node_count; b++) {
-            if ((sides >> a & 1) != (sides >> b & 1)) {
+            if (side_of(sides, a) != side_of(sides, b)) {
                 block(world, world->nodes[a], world->nodes[b], until);
             }
         }

@@ -19,13 +19,14 @@ void sim_ledger_start(sim_ledger *ledger, uint64_t id, uint32_t node,
 void sim_ledger_end(sim_ledger *ledger, uint64_t id)
 {
     sim_origin *gone = &ledger->origins[sim_ledger_find(ledger, id)];
-    const uint64_t bit = UINT64_C(1) << (gone->node - 1);
+    const uint32_t word = (gone->node - 1) / 64;
+    const uint64_t bit = UINT64_C(1) << ((gone->node - 1) % 64);
 
     gone->alive = false;
     for (uint32_t i = 0; i < ledger->origin_count; i++) {
         sim_origin *origin = &ledger->origins[i];
         for (uint32_t n = 0; n < origin->count; n++) {
-            origin->events[n].holders &= ~bit;
+            origin->events[n].holders.bits[word] &= ~bit;
         }
     }
 }
@@ -51,6 +52,26 @@ void sim_ledger_add(sim_origin *origin, const sim_known *event)
     origin->events[origin->count++] = *event;
 }
 
+void sim_known_hold(sim_known *known, uint32_t node)
+{
+    known->holders.bits[(node - 1) / 64] |= UINT64_C(1) << ((node - 1) % 64);
+}
+
+bool sim_known_is_held_by(const sim_known *known, uint32_t node)
+{
+    return (known->holders.bits[(node - 1) / 64] >> ((node - 1) % 64) & 1) != 0;
+}
+
+bool sim_known_is_held(const sim_known *known)
+{
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < CHD_COUNT(known->holders.bits); i++) {
+        any |= known->holders.bits[i];
+    }
+    return any != 0;
+}
+
 static uint64_t entry_of(uint64_t hash, uint32_t node)
 {
     const uint64_t entry = chd_mix64(hash + node);
@@ -61,7 +82,8 @@ static size_t slot_of(const sim_ledger *ledger, uint64_t entry)
 {
     size_t i = (size_t)entry & (ledger->published_cap - 1);
 
-    while (ledger->published[i] != 0 && ledger->published[i] != entry) {
+    while (ledger->published[i].entry != 0 &&
+           ledger->published[i].entry != entry) {
         i = (i + 1) & (ledger->published_cap - 1);
     }
     return i;
@@ -69,15 +91,15 @@ static size_t slot_of(const sim_ledger *ledger, uint64_t entry)
 
 static void grow_published(sim_ledger *ledger)
 {
-    uint64_t *old = ledger->published;
+    sim_published *old = ledger->published;
     const size_t old_cap = ledger->published_cap;
 
     ledger->published_cap = old_cap == 0 ? 1024 : 2 * old_cap;
-    ledger->published = calloc(ledger->published_cap, sizeof(uint64_t));
+    ledger->published = calloc(ledger->published_cap, sizeof(sim_published));
     CHD_ASSERT(ledger->published != NULL);
     for (size_t i = 0; i < old_cap; i++) {
-        if (old[i] != 0) {
-            ledger->published[slot_of(ledger, old[i])] = old[i];
+        if (old[i].entry != 0) {
+            ledger->published[slot_of(ledger, old[i].entry)] = old[i];
         }
     }
     free(old);
@@ -89,16 +111,38 @@ void sim_ledger_publish(sim_ledger *ledger, uint64_t hash, uint32_t node)
         grow_published(ledger);
     }
     const uint64_t entry = entry_of(hash, node);
-    uint64_t *slot = &ledger->published[slot_of(ledger, entry)];
-    ledger->published_count += *slot == 0;
-    *slot = entry;
+    sim_published *slot = &ledger->published[slot_of(ledger, entry)];
+    ledger->published_count += slot->entry == 0;
+    slot->entry = entry;
+    slot->missing++;
+}
+
+bool sim_ledger_accept(sim_ledger *ledger, uint64_t hash, uint32_t node)
+{
+    if (!sim_ledger_is_published(ledger, hash, node)) {
+        return false;
+    }
+    ledger->published[slot_of(ledger, entry_of(hash, node))].missing--;
+    return true;
+}
+
+uint64_t sim_ledger_missing(const sim_ledger *ledger)
+{
+    uint64_t missing = 0;
+
+    for (size_t i = 0; i < ledger->published_cap; i++) {
+        if (ledger->published[i].missing > 0) {
+            missing += (uint64_t)ledger->published[i].missing;
+        }
+    }
+    return missing;
 }
 
 bool sim_ledger_is_published(const sim_ledger *ledger, uint64_t hash,
                              uint32_t node)
 {
     return ledger->published_cap > 0 &&
-           ledger->published[slot_of(ledger, entry_of(hash, node))] != 0;
+           ledger->published[slot_of(ledger, entry_of(hash, node))].entry != 0;
 }
 
 void sim_ledger_fini(sim_ledger *ledger)

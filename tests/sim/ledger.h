@@ -5,14 +5,19 @@
 #define CHD_TESTS_SIM_LEDGER_H
 
 #include "proto/base/bytes.h"
+#include "tests/sim/options.h"
+
+/* Nodes by number. */
+typedef struct sim_nodes {
+    uint64_t bits[SIM_NODES_MAX / 64];
+} sim_nodes;
 
 /* An event, under its sequence number - 1. */
 typedef struct sim_known {
-    uint64_t hash;    /* of what it says                          */
-    uint64_t holders; /* bits of the nodes that were fed it and
-                         have not died since                      */
-    uint64_t subject; /* of what an invalidation names; a later one of the
+    uint64_t hash;     /* of what it says */
+    uint64_t subject;  /* of what an invalidation names; a later one of the
                          same stands for an earlier one; 0: it has its turn */
+    sim_nodes holders; /* were fed it and have not died since */
     uint32_t topic;
 } sim_known;
 
@@ -26,11 +31,18 @@ typedef struct sim_origin {
     uint32_t cap;
 } sim_origin;
 
+/* What was published on one node, as often as it was. */
+typedef struct sim_published {
+    uint64_t entry;  /* of hash and node; 0 is empty                       */
+    int64_t missing; /* how often it was not accepted; below 0: published
+                        again after a receipt was lost                     */
+} sim_published;
+
 typedef struct sim_ledger {
     sim_origin *origins;
     uint32_t origin_count;
     uint32_t origin_cap;
-    uint64_t *published; /* hashes; open addressing, 0 is empty */
+    sim_published *published; /* open addressing */
     size_t published_count;
     size_t published_cap;
 } sim_ledger;
@@ -48,10 +60,21 @@ uint32_t sim_ledger_find(const sim_ledger *ledger, uint64_t id);
 /* Add an event to an origin. */
 void sim_ledger_add(sim_origin *origin, const sim_known *event);
 
+/* Note who holds an event, and ask: whether a node does, or any. */
+void sim_known_hold(sim_known *known, uint32_t node);
+bool sim_known_is_held_by(const sim_known *known, uint32_t node);
+bool sim_known_is_held(const sim_known *known);
+
 /* Note that something was published on a node, and ask. */
 void sim_ledger_publish(sim_ledger *ledger, uint64_t hash, uint32_t node);
 bool sim_ledger_is_published(const sim_ledger *ledger, uint64_t hash,
                              uint32_t node);
+
+/* Note that the node accepted it; false when nobody published it there. */
+bool sim_ledger_accept(sim_ledger *ledger, uint64_t hash, uint32_t node);
+
+/* Return how much of what was published was accepted nowhere. */
+uint64_t sim_ledger_missing(const sim_ledger *ledger);
 
 /* Give the memory back. */
 void sim_ledger_fini(sim_ledger *ledger);

@@ -272,7 +272,7 @@ bool sim_link_hears(const sim_node *node, const sim_node *other)
 {
     uint32_t up = 0;
 
-    for (uint32_t i = 0; i < SIM_PEERS_MAX; i++) {
+    for (uint32_t i = 0; i < node->peer_count_max; i++) {
         const sim_conn *conn = node->events[i];
         if (conn == NULL || !sim_node_answers(other, &conn->endpoint)) {
             continue;
@@ -339,7 +339,7 @@ void sim_link_node_ended(sim_node *node, sim_end end)
 {
     sim_world *world = node->world;
 
-    for (uint32_t i = 0; i < SIM_PEERS_MAX; i++) {
+    for (uint32_t i = 0; i < node->peer_count_max; i++) {
         close_conn(node->events[i], end != SIM_END_ORDER);
         close_conn(node->control[i], end != SIM_END_ORDER);
         node->events[i] = node->control[i] = NULL;
@@ -388,8 +388,8 @@ void sim_link_cut(sim_world *world, const sim_node *a, const sim_node *b)
 static void unblock(void *who, uint64_t token)
 {
     sim_world *world = who;
-    const sim_node *from = world->nodes[token >> 8];
-    const sim_node *to = world->nodes[token & 0xff];
+    const sim_node *from = world->nodes[token >> 16];
+    const sim_node *to = world->nodes[token & 0xffff];
 
     if (!sim_link_path(world, from, to)) {
         return;
@@ -412,7 +412,7 @@ void sim_link_block(sim_world *world, const sim_node *from, const sim_node *to,
     if (until_ns > world->blocked_until_ns[a][b]) {
         world->blocked_until_ns[a][b] = until_ns;
         sim_agenda_add(&world->agenda, until_ns, unblock, world,
-                       (uint64_t)a << 8 | b);
+                       (uint64_t)a << 16 | b);
     }
 }
 
@@ -422,7 +422,7 @@ void sim_link_heal(sim_world *world)
         for (uint32_t b = 0; b < world->node_count; b++) {
             if (world->blocked_until_ns[a][b] > world->now_ns) {
                 world->blocked_until_ns[a][b] = world->now_ns;
-                unblock(world, (uint64_t)a << 8 | b);
+                unblock(world, (uint64_t)a << 16 | b);
             }
         }
     }

@@ -1,4 +1,5 @@
 /* main.c - chd-sim: stories, canaries, and as many seeds as wanted. */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,12 +16,20 @@
 #define TWICE_EVERY 8
 #define CANARY_SEEDS 60
 
+#define SEED_MAX INT64_MAX
+#define MINUTES_MAX 100000
+#define SECONDS_MAX 100000
+
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
 typedef struct command {
     sim_options options;
     uint64_t first;
-    uint64_t last;
+    uint64_t last; /* 0: not said */
     uint64_t minutes;
     bool seeds;
+    bool seeds_given;
     bool stories;
     bool canaries;
     const char *story;
@@ -36,43 +45,54 @@ typedef struct totals {
     uint64_t resets[8];
 } totals;
 
-static int usage(void)
+static void usage(void)
 {
     fputs("usage: chd-sim [OPTION]...\n"
           "  --seed N, --seeds A..B   run these seeds and nothing else\n"
-          "  --minutes M              run seeds from the first on for M minutes"
-          "\n"
-          "  --nodes N, --seconds S, --faults LIST   instead of what is sampled"
-          "\n"
-          "                           LIST: all, none, or names with commas\n"
+          "  --minutes M              seeds from the first on for M minutes\n"
+          "  --nodes N, --seconds S, --faults LIST\n"
+          "                           instead of what is sampled; LIST: all,\n"
+          "                           none, or names of faults with commas\n"
           "  --trace                  print what happens\n"
           "  --scenarios [NAME]       tell the stories, or those with NAME\n"
           "  --canaries               plant faults, see the oracles notice\n"
           "  --canary NAME            plant one in the runs\n"
           "Without arguments: stories, canaries, and seeds from 1 on.\n",
           stderr);
-    return 2;
 }
 
-static bool read_number(const char *text, uint64_t *number)
+/* Read a number from least to most that ends where the text does. */
+static bool read_number(const char *text, uint64_t least, uint64_t most,
+                        uint64_t *number)
 {
     char *end;
 
     if (text == NULL || *text < '0' || *text > '9') {
         return false;
     }
+    errno = 0;
     *number = strtoull(text, &end, 10);
-    return *end == '\0' || strncmp(end, "..", 2) == 0;
+    return errno == 0 && *end == '\0' && *number >= least && *number <= most;
 }
 
+/* Read N or A..B. */
 static bool read_range(const char *text, command *what)
 {
-    if (!read_number(text, &what->first)) {
+    const char *dots = text == NULL ? NULL : strstr(text, "..");
+    char first[24];
+
+    if (dots == NULL) {
+        what->last = 0;
+        return read_number(text, 0, SEED_MAX, &what->first);
+    }
+    const size_t len = (size_t)(dots - text);
+    if (len >= sizeof(first)) {
         return false;
     }
-    const char *dots = strstr(text, "..");
-    what->last = what->first;
-    return dots == NULL || read_number(dots + 2, &what->last);
+    memcpy(first, text, len);
+    first[len] = '\0';
+    return read_number(first, 0, SEED_MAX, &what->first) &&
+           read_number(dots + 2, what->first, SEED_MAX, &what->last);
 }
 
 static bool read_canary(const char *text, sim_canary *canary)
@@ -86,43 +106,74 @@ static bool read_canary(const char *text, sim_canary *canary)
     return false;
 }
 
-/* Read an option that has a value; false when there is none like it. */
+/* Say what a value should be like. */
+static bool refuse(const char *name, const char *value, const char *wanted)
+{
+    (void)fprintf(stderr, "chd-sim: %s wants %s, not \"%s\"\n", name, wanted,
+                  value == NULL ? "" : value);
+    return false;
+}
+
+/* Read an option that has a value, and say what is wrong with it. */
 static bool read_valued(const char *name, const char *value, command *what)
 {
     sim_options *options = &what->options;
     uint64_t number = 0;
 
+    what->seeds = true;
     if (strcmp(name, "--seed") == 0 || strcmp(name, "--seeds") == 0) {
-        what->seeds = true;
-        return read_range(value, what);
+        what->seeds_given = true;
+        return read_range(value, what) ||
+               refuse(name, value, "N, or A..B with A not above B");
     }
     if (strcmp(name, "--minutes") == 0) {
-        what->seeds = true;
-        return read_number(value, &what->minutes);
+        return read_number(value, 1, MINUTES_MAX, &what->minutes) ||
+               refuse(name, value, "a number from 1 to " TEXT(MINUTES_MAX));
     }
     if (strcmp(name, "--nodes") == 0) {
-        options->nodes = read_number(value, &number) ? (uint32_t)number : 0;
-        return options->nodes >= 1 && options->nodes <= SIM_NODES_MAX;
+        if (!read_number(value, 1, SIM_NODES_MAX, &number)) {
+            return refuse(name, value,
+                          "a number from 1 to " TEXT(SIM_NODES_MAX));
+        }
+        options->nodes = (uint32_t)number;
+        return true;
     }
     if (strcmp(name, "--seconds") == 0) {
-        const bool read = read_number(value, &number);
+        if (!read_number(value, 1, SECONDS_MAX, &number)) {
+            return refuse(name, value, "a number from 1 to " TEXT(SECONDS_MAX));
+        }
         options->fault_ns = number * CHD_SECOND;
-        return read && number > 0;
+        return true;
     }
     if (strcmp(name, "--faults") == 0) {
         options->faults_given = true;
-        return value != NULL && sim_options_faults(value, &options->faults);
+        return (value != NULL && sim_options_faults(value, &options->faults)) ||
+               refuse(name, value, "all, none, or names of faults with commas");
     }
     if (strcmp(name, "--canary") == 0) {
-        what->seeds = true;
-        return read_canary(value, &options->canary);
+        return read_canary(value, &options->canary) ||
+               refuse(name, value, "the name of a canary");
     }
+    usage();
     return false;
+}
+
+/* Which seeds to run: one, a range, all until the time is over, or so many. */
+static void choose_seeds(command *what)
+{
+    if (what->last != 0) {
+        return;
+    }
+    if (what->minutes > 0) {
+        what->last = SEED_MAX;
+    } else {
+        what->last = what->seeds_given ? what->first : SIM_SEEDS_DEFAULT;
+    }
 }
 
 static bool read_command(int argc, char **argv, command *what)
 {
-    *what = (command){.first = 1, .last = SIM_SEEDS_DEFAULT};
+    *what = (command){.first = 1};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0) {
             what->options.trace = true;
@@ -133,15 +184,16 @@ static bool read_command(int argc, char **argv, command *what)
             if (i + 1 < argc && argv[i + 1][0] != '-') {
                 what->story = argv[++i];
             }
-        } else if (i + 1 == argc || !read_valued(argv[i], argv[i + 1], what)) {
-            return false;
-        } else {
+        } else if (read_valued(argv[i], argv[i + 1], what)) {
             i++;
+        } else {
+            return false;
         }
     }
     if (!what->seeds && !what->stories && !what->canaries) {
         what->seeds = what->stories = what->canaries = true;
     }
+    choose_seeds(what);
     return true;
 }
 
@@ -153,7 +205,8 @@ static double seconds_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* What to run again when this run aborts. */
+/* As it was called, and what to run again when this run aborts. */
+static const char *program;
 static char replay[SIM_REPLAY_BYTES];
 
 static void on_abort(int number)
@@ -209,7 +262,7 @@ static void run_seed(const command *what, uint64_t seed, totals *total)
     if (options.trace) {
         sim_options_print(&options);
     }
-    sim_options_replay(&options, replay);
+    sim_options_replay(&options, program, replay);
     const sim_result result = sim_run(&options, 0);
     total->seeds++;
     total->virtual_ns += result.virtual_ns;
@@ -234,9 +287,9 @@ static void run_seeds(const command *what, totals *total)
     const double begin = seconds_now();
     uint64_t seed = what->first;
 
-    while (what->minutes > 0
-               ? seconds_now() - begin < 60.0 * (double)what->minutes
-               : seed <= what->last) {
+    while (seed <= what->last &&
+           (what->minutes == 0 ||
+            seconds_now() - begin < 60.0 * (double)what->minutes)) {
         run_seed(what, seed++, total);
         if (total->failed >= 10) {
             printf("enough\n");
@@ -265,7 +318,7 @@ static bool find_canary(sim_canary canary, uint64_t *seeds)
         options.faults_given = true;
         options.faults = sim_canary_faults(canary);
         sim_options_sample(&options);
-        sim_options_replay(&options, replay);
+        sim_options_replay(&options, program, replay);
         const sim_result result = sim_run(&options, 0);
         *seeds = seed;
         if (canary == SIM_CANARY_CHANCE) {
@@ -306,8 +359,9 @@ int main(int argc, char **argv)
     totals total = {0};
 
     if (!read_command(argc, argv, &what)) {
-        return usage();
+        return 2;
     }
+    program = argv[0];
     (void)signal(SIGABRT, on_abort);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     if (what.stories) {

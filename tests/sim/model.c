@@ -70,6 +70,7 @@ chd_event sim_item_event(const sim_model *model, const sim_item *item,
     chd_event event = {
         .kind = item->kind,
         .target_kind = item->target_kind,
+        .flags = item->soft ? CHD_FLAG_SOFT : 0,
         .topic = chd_bytes_str(model->topics.text[item->topic]),
         .target = chd_bytes_str(item->target),
     };
@@ -100,7 +101,8 @@ uint32_t sim_update_version(chd_bytes value)
 uint64_t sim_event_hash(const chd_event *event)
 {
     uint64_t hash =
-        chd_mix64((uint64_t)event->kind << 8 | (uint64_t)event->target_kind);
+        chd_mix64((uint64_t)event->flags << 16 | (uint64_t)event->kind << 8 |
+                  (uint64_t)event->target_kind);
 
     hash = chd_hash(hash, event->topic);
     hash = chd_hash(hash, event->target);

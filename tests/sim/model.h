@@ -37,6 +37,7 @@ typedef struct sim_item {
     chd_target_kind target_kind;
     uint32_t topic;
     char target[SIM_NAME_BYTES];
+    bool soft;        /* INVALIDATE                           */
     uint32_t version; /* UPDATE: of the key                   */
     uint64_t number;  /* MESSAGE: no two have the same        */
     size_t bytes;     /* MESSAGE: how long the payload is     */

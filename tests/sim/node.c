@@ -6,13 +6,14 @@
 #include "tests/sim/dns.h"
 #include "tests/sim/world.h"
 
-/* fd00::<kind>:<number> */
+/* fd00::<number / 256>:<kind>:<number % 256> */
 static chd_endpoint endpoint_of(uint8_t kind, uint32_t number)
 {
     chd_endpoint endpoint = {.port = SIM_NODE_PORT};
 
     endpoint.address[0] = 0xfd;
     endpoint.address[13] = kind;
+    endpoint.address[11] = (uint8_t)(number >> 8);
     endpoint.address[15] = (uint8_t)number;
     return endpoint;
 }
@@ -31,6 +32,16 @@ sim_node *sim_node_new(sim_world *world, uint32_t number)
     node->arrivals_end = &node->arrivals;
     world->nodes[world->node_count++] = node;
     return node;
+}
+
+/* Room for those who moved and for second addresses, too. */
+static uint32_t peers_for(const sim_node *node)
+{
+    const uint32_t few = 160;
+    const uint32_t enough = 3 * node->world->node_count;
+    const uint32_t most = enough < SIM_PEERS_MAX ? enough : SIM_PEERS_MAX;
+
+    return most > few ? most : few;
 }
 
 static chd_core_config config_of(sim_node *node)
@@ -54,8 +65,8 @@ static chd_core_config config_of(sim_node *node)
     config.ping_interval = world->options.ping_interval;
     config.dead_after = world->options.dead_after;
     config.log_bytes = CHD_LOG_BYTES_MIN;
-    config.peer_count_max =
-        setup->peer_count_max == 0 ? SIM_PEERS_MAX : setup->peer_count_max;
+    config.peer_count_max = node->peer_count_max =
+        setup->peer_count_max == 0 ? peers_for(node) : setup->peer_count_max;
     config.session_count_max = SIM_SESSIONS_MAX;
     config.discovers = true;
     return config;

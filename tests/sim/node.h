@@ -8,14 +8,14 @@
 #include "tests/sim/stream.h"
 
 #define SIM_SESSIONS_MAX 16
-#define SIM_PEERS_MAX 160
+#define SIM_PEERS_MAX 1024
 #define SIM_NODE_PORT 7420
 
 /* What a story may want to be different. */
 typedef struct sim_node_setup {
     const char *cluster;     /* "test" when NULL          */
     uint64_t version;        /* 0: this release's         */
-    uint32_t peer_count_max; /* 0: SIM_PEERS_MAX          */
+    uint32_t peer_count_max; /* 0: enough for the nodes   */
     chd_endpoint announce;   /* port 0: its address       */
 } sim_node_setup;
 
@@ -29,7 +29,8 @@ struct sim_node {
 
     bool running;
     bool frozen;
-    bool stopped;  /* draining is complete */
+    bool stopped; /* draining is complete */
+    uint32_t peer_count_max;
     uint32_t life; /* counts starts */
     uint64_t id;
     chd_core *core;
@@ -44,6 +45,7 @@ struct sim_node {
     uint64_t frozen_until_ns;
     bool poll_due;
     bool drain_due;
+    uint64_t drained_ns; /* when it was asked to leave */
     uint64_t poll_token;
     chd_endpoint listed[2 * SIM_NODES_MAX]; /* the last good answer */
     size_t listed_count;
@@ -63,7 +65,7 @@ struct sim_node {
     uint64_t losses;      /* of events on their way to it, or before it heard */
     uint64_t greetings;   /* HELLO and WELCOME that it was fed, and origins
                             that it met */
-    uint64_t met[16];     /* bits, by origin in the ledger */
+    uint64_t met[64];     /* bits, by origin in the ledger */
     uint64_t turn_second; /* which virtual second is counted */
     uint32_t idle_turns;  /* turns in it that nothing but a deadline caused */
     uint64_t gaps;        /* it found by the end of its last turn */

@@ -7,6 +7,9 @@
 #include "proto/base/limits.h"
 #include "proto/base/prng.h"
 
+/* All names of faults in a line. */
+#define FAULTS_BYTES 200
+
 static const char *const fault_names[SIM_FAULT_COUNT] = {
 #define SIM_FAULT_NAME(code, name, text) name,
     SIM_FAULTS(SIM_FAULT_NAME)
@@ -172,7 +175,7 @@ static void list_faults(const sim_options *options, char *list, size_t cap)
 
 void sim_options_print(const sim_options *o)
 {
-    char faults[SIM_REPLAY_BYTES / 2];
+    char faults[FAULTS_BYTES];
 
     list_faults(o, faults, sizeof(faults));
     printf("seed %" PRIu64 ": %" PRIu32 " nodes, %" PRIu32
@@ -192,16 +195,17 @@ void sim_options_print(const sim_options *o)
            o->payload_bytes);
 }
 
-void sim_options_replay(const sim_options *options, char line[SIM_REPLAY_BYTES])
+void sim_options_replay(const sim_options *options, const char *program,
+                        char line[SIM_REPLAY_BYTES])
 {
     const bool canary = options->canary != SIM_CANARY_NONE;
-    char faults[SIM_REPLAY_BYTES / 2];
+    char faults[FAULTS_BYTES];
 
     list_faults(options, faults, sizeof(faults));
     (void)snprintf(line, SIM_REPLAY_BYTES,
-                   "chd-sim --seed %" PRIu64 " --nodes %" PRIu32
+                   "%s --seed %" PRIu64 " --nodes %" PRIu32
                    " --seconds %" PRIu64 " --faults %s%s%s --trace\n",
-                   options->seed, options->nodes,
+                   program, options->seed, options->nodes,
                    options->fault_ns / CHD_SECOND, faults,
                    canary ? " --canary " : "",
                    canary ? sim_canary_name(options->canary) : "");

@@ -9,8 +9,8 @@
 
 #include "proto/base/clock.h"
 
-#define SIM_NODES_MAX 64
-#define SIM_SEEDS_DEFAULT 300
+#define SIM_NODES_MAX 512
+#define SIM_SEEDS_DEFAULT 500
 #define SIM_HWM_CALM 1000
 
 /* X(CODE, name, what it does) */
@@ -119,10 +119,10 @@ uint32_t sim_canary_faults(sim_canary canary);
 /* Print all options as lines of text. */
 void sim_options_print(const sim_options *options);
 
-#define SIM_REPLAY_BYTES 320
+#define SIM_REPLAY_BYTES 1024
 
 /* Write the command line that repeats the run. */
-void sim_options_replay(const sim_options *options,
+void sim_options_replay(const sim_options *options, const char *program,
                         char line[SIM_REPLAY_BYTES]);
 
 #endif

@@ -14,6 +14,10 @@
  * the peers, beacon, polls, dials. */
 #define IDLE_TURNS_MAX 200
 
+/* Who leaves waits for the others this long; a little less, because clocks
+ * drift. */
+#define LEAVE_PATIENCE (4900 * CHD_MS)
+
 /* What waits for a session at most: its window, and what was begun before it
  * was full. */
 #define SENT_BYTES_MAX ((size_t)CHD_SESSION_WINDOW_BYTES + CHD_FRAME_BYTES_MAX)
@@ -73,9 +77,8 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
 {
     sim_world *world = node->world;
     sim_origin *origin = &world->ledger.origins[index];
-    const sim_known known = {
+    sim_known known = {
         .hash = sim_event_hash(event),
-        .holders = UINT64_C(1) << (node->number - 1),
         .subject = subject_of(event),
         .topic = sim_name_find(&world->model.topics, event->topic),
     };
@@ -86,12 +89,13 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
         return;
     }
     if (known.topic == UINT32_MAX ||
-        !sim_ledger_is_published(&world->ledger, known.hash, node->number)) {
+        !sim_ledger_accept(&world->ledger, known.hash, node->number)) {
         sim_fail(world, "invention",
                  "%s sends event %" PRIu64 " that nobody published", node->name,
                  event->seq);
         return;
     }
+    sim_known_hold(&known, node->number);
     sim_ledger_add(origin, &known);
     for (uint32_t i = 0; i < world->app_count; i++) {
         if (sim_app_holds(world->apps[i], known.topic, true) &&
@@ -158,7 +162,7 @@ static void hold(sim_node *node, uint64_t id, uint64_t first, uint64_t last)
     meet(node, index);
     sim_origin *origin = &ledger->origins[index];
     for (uint64_t seq = first; seq <= last && seq <= origin->count; seq++) {
-        origin->events[seq - 1].holders |= UINT64_C(1) << (node->number - 1);
+        sim_known_hold(&origin->events[seq - 1], node->number);
     }
 }
 
@@ -239,7 +243,7 @@ void sim_oracle_gave_up(sim_node *node, uint32_t origin, uint64_t first,
         bool has_all = other != node && other->running && knows(node, other);
         for (uint64_t seq = first; seq <= last && has_all; seq++) {
             has_all = seq <= gone->count &&
-                      (gone->events[seq - 1].holders >> n & 1) != 0;
+                      sim_known_is_held_by(&gone->events[seq - 1], n + 1);
         }
         if (has_all) {
             sim_fail(world, "agreement",
@@ -266,8 +270,44 @@ static void check_tables(sim_node *node)
          i++) {
         peers++;
     }
-    if (peers > SIM_PEERS_MAX) {
+    if (peers > node->peer_count_max) {
         sim_fail(node->world, "bound", "%s: %u peers", node->name, peers);
+    }
+}
+
+/* Tell whether a node has all that another ever sent, or does not know it. */
+static bool has_all_of(const sim_node *node, const sim_node *other)
+{
+    const sim_ledger *ledger = &node->world->ledger;
+    const uint32_t head =
+        ledger->origins[sim_ledger_find(ledger, other->id)].count;
+    chd_member_report member;
+
+    for (uint32_t i = 0;
+         chd_core_report_member(node->core, sim_node_clock(node), &i, &member);
+         i++) {
+        if (member.node == other->id) {
+            return member.received == head;
+        }
+    }
+    return true;
+}
+
+void sim_oracle_left(sim_node *node)
+{
+    sim_world *world = node->world;
+
+    if (world->now_ns - node->drained_ns >= LEAVE_PATIENCE) {
+        return;
+    }
+    for (uint32_t i = 0; i < world->node_count; i++) {
+        const sim_node *other = world->nodes[i];
+        if (other != node && other->running && knows(node, other) &&
+            !has_all_of(other, node)) {
+            sim_fail(world, "agreement", "%s leaves before %s has its events",
+                     node->name, other->name);
+            return;
+        }
     }
 }
 
@@ -353,10 +393,21 @@ static bool nodes_are_settled(const sim_world *world, char *why, size_t cap)
     return true;
 }
 
-/* What was in nobody's memory but the dead cannot be asked for. */
-static bool is_beyond_reach(const sim_origin *origin, uint32_t seq)
+/* What was in nobody's memory but the dead cannot be asked for.  Who was fed
+ * a later event of the origin knows of it, though, and has to reset. */
+static bool is_beyond_reach(const sim_app *app, const sim_origin *origin,
+                            uint32_t seq)
 {
-    return !origin->alive && origin->events[seq - 1].holders == 0;
+    if (origin->alive || sim_known_is_held(&origin->events[seq - 1])) {
+        return false;
+    }
+    for (uint32_t later = seq + 1; later <= origin->count; later++) {
+        if (sim_known_is_held_by(&origin->events[later - 1],
+                                 app->node->number)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool app_is_settled(const sim_app *app, char *why, size_t cap)
@@ -379,7 +430,7 @@ static bool app_is_settled(const sim_app *app, char *why, size_t cap)
         for (uint32_t n = 0; n < app->owed[i].count; n++) {
             const uint32_t seq = app->owed[i].seqs[n];
             if (sim_app_holds(app, origin->events[seq - 1].topic, true) &&
-                !is_beyond_reach(origin, seq)) {
+                !is_beyond_reach(app, origin, seq)) {
                 (void)snprintf(why, cap, "%s has a gap: node-%u.%u:%u",
                                app->name, origin->node, origin->life, seq);
                 return false;
@@ -387,6 +438,15 @@ static bool app_is_settled(const sim_app *app, char *why, size_t cap)
         }
     }
     return true;
+}
+
+/* What has its receipt and is held back by the pace dies with its node. */
+static bool may_die_with_receipt(const sim_world *world)
+{
+    const sim_options *options = &world->options;
+
+    return sim_has(options, SIM_BURST) &&
+           (sim_has(options, SIM_KILL) || sim_has(options, SIM_CRASH));
 }
 
 bool sim_oracle_is_settled(sim_world *world, char *why, size_t cap)
@@ -401,6 +461,13 @@ bool sim_oracle_is_settled(sim_world *world, char *why, size_t cap)
             return false;
         }
     }
+    const uint64_t missing = sim_ledger_missing(&world->ledger);
+    if (missing > 0 && !may_die_with_receipt(world)) {
+        (void)snprintf(why, cap,
+                       "%" PRIu64 " publishes were confirmed and not accepted",
+                       missing);
+        return false;
+    }
     return nodes_are_settled(world, why, cap);
 }
 
@@ -411,7 +478,7 @@ static bool is_excused(const sim_app *app, uint32_t topic)
         for (uint32_t n = 0; n < app->owed[i].count; n++) {
             const uint32_t seq = app->owed[i].seqs[n];
             if (origin->events[seq - 1].topic == topic &&
-                is_beyond_reach(origin, seq)) {
+                is_beyond_reach(app, origin, seq)) {
                 return true;
             }
         }

@@ -9,7 +9,9 @@
  *   order      an event reaches a session once, and the updates and messages
  *              of one origin come in their order; invalidations may overtake a
  *              gap.  A new session may be given again what an earlier one was
- *   agreement  nobody gives up an event that somebody within reach has
+ *   agreement  nobody gives up an event that somebody within reach has, no
+ *              session is ahead of the mesh, and who leaves in order leaves
+ *              when the others have its events
  *   stream     an application can read what its sidecar says
  *   stale      once all is quiet, no cache holds an old value
  *   bound      what waits for a session, and every table, stays in its limits
@@ -60,6 +62,9 @@ void sim_oracle_welcomed(sim_app *app);
 /* An application is given a record, or a RESET. */
 void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record);
 void sim_oracle_reset(sim_app *app, const chd_local_reset *reset);
+
+/* A node is about to exit in order. */
+void sim_oracle_left(sim_node *node);
 
 /* Tell whether everybody hears everybody, everything published is accepted,
  * and nothing is owed; why says what is missing. */

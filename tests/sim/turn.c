@@ -272,6 +272,7 @@ static bool feed_orders(sim_node *node)
     }
     if (node->drain_due) {
         node->drain_due = false;
+        node->drained_ns = node->world->now_ns;
         const chd_input input = {.kind = CHD_IN_DRAIN};
         feed(node, &input);
     }
@@ -293,6 +294,7 @@ void sim_node_turn(void *who, uint64_t token)
     feed(node, &end);
     sim_oracle_turn(node, !busy);
     if (node->stopped) {
+        sim_oracle_left(node);
         sim_node_end(node, SIM_END_ORDER);
         return;
     }

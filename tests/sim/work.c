@@ -72,7 +72,14 @@ static sim_item any_item(sim_app *app)
         item.bytes = (size_t)sim_below(world, world->options.payload_bytes + 1);
     }
     name_target(world, &item);
+    /* So that none stands for one that is harder. */
+    item.soft = item.kind == CHD_KIND_INVALIDATE && world->item_number % 4 == 0;
     return item;
+}
+
+void sim_app_write_any(sim_app *app)
+{
+    sim_app_write(app, any_item(app));
 }
 
 /* Change a subscription, or end one. */
