@@ -10,7 +10,6 @@ import unittest
 from tests.net import dns, wait, wire
 from tests.net.daemon import Node
 from tests.net.probe import Probe
-from tests.net.wire import RESET_SUBSCRIBED
 
 _NUMBERS = itertools.count()
 
@@ -135,20 +134,6 @@ class NetTest(unittest.TestCase):
         return sum(int(node.metric('coherd_events_repaired_total'))
                    for node in nodes)
 
-    def all_hear_again(self, sessions, publisher, item):
-        """Publish until all sessions hear it: after a broken link the first
-        may be lost, and covered by a RESET. Returns (origin, seq) of the last.
-        """
-        for _ in range(20):
-            marks = [len(session.heard) for session in sessions]
-            origin, seq = publisher.publish(item)
-            for session, mark in zip(sessions, marks):
-                wait.until(lambda s=session, m=mark: is_covered(
-                    s, origin, seq, m), f'{session} to hear or be reset')
-            if all(find(session, origin, seq) for session in sessions):
-                return origin, seq
-        return self.fail('each event is lost, and covered by a RESET')
-
 
 class SharedTest(NetTest):
     """Tests that share a mesh and leave it as they found it."""
@@ -181,13 +166,6 @@ def find(session, origin, seq):
         if entry.get('seq') == seq and entry.get('origin') == origin:
             return entry
     return None
-
-
-def is_covered(session, origin, seq, since=0) -> bool:
-    """Tell whether a session heard an event, or a RESET in place of it."""
-    return any(entry.get('reset', RESET_SUBSCRIBED) != RESET_SUBSCRIBED or
-               entry.get('origin') == origin and entry.get('seq') == seq
-               for entry in session.pump().heard[since:])
 
 
 def fresh(topic='t', value=None):

@@ -5,6 +5,7 @@ rule names the node that listens, not the one that connects.
 """
 
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -55,6 +56,24 @@ def _connections(pid) -> list:
     return found
 
 
+def _established(address, port) -> bool:
+    """Tell whether there is a connection to or from a port of an address."""
+    packed = struct.unpack('=4I', socket.inet_pton(socket.AF_INET6, address))
+    text = ''.join(f'{word:08X}' for word in packed) + f':{port:04X}'
+    with open('/proc/self/net/tcp6', encoding='ascii') as table:
+        return any(words[3] == '01' and text in words[1:3]
+                   for words in map(str.split, table))
+
+
+def _between(dialler, dialled) -> list:
+    """Return the connections that one node has made to another, as matches of
+    what goes there and of what comes back."""
+    return [(f'ip6 daddr {address} tcp dport {port} tcp sport {own}',
+             f'ip6 daddr {address} tcp dport {own} tcp sport {port}')
+            for own, address, port in _connections(dialler.pid)
+            if address == dialled.address]
+
+
 class Links:
     """Rules that are in force until heal() or close()."""
 
@@ -71,13 +90,34 @@ class Links:
 
     close = heal
 
-    def _add(self, rule: str) -> None:
-        _nft(f'add rule {_TABLE} input {rule}\n')
+    def heal_but(self, node, port) -> None:
+        """Let everything pass again but a port of a node, which is dropped:
+        without a moment between the two."""
+        _nft(f'flush chain {_TABLE} input\n' + ''.join(
+            f'add rule {_TABLE} input ip6 daddr {node.address} '
+            f'tcp {side} {port} counter drop\n'
+            for side in ('dport', 'sport')))
+
+    def _add(self, *rules) -> None:
+        _nft(''.join(f'add rule {_TABLE} input {rule}\n' for rule in rules))
+
+    def dropped(self) -> int:
+        """Return how many packets the rules that are in force have lost."""
+        done = subprocess.run(['nft', 'list', 'table', *_TABLE.split()],
+                              text=True, check=True, stdout=subprocess.PIPE)
+        return sum(int(count) for count in
+                   re.findall(r'counter packets (\d+)', done.stdout))
 
     def drop(self, node, port) -> None:
         """Lose every packet to and from a port of a node."""
-        for side in ('dport', 'sport'):
-            self._add(f'ip6 daddr {node.address} tcp {side} {port} drop')
+        self._add(*(f'ip6 daddr {node.address} tcp {side} {port} counter drop'
+                    for side in ('dport', 'sport')))
+
+    def _refuse_new(self) -> None:
+        """Let nobody make a new connection: who asks for one has the same
+        address as who is asked."""
+        self._add('tcp dport 7420-7421 tcp flags & (syn | ack) == syn '
+                  'counter drop')
 
     def part(self, here, there) -> None:
         """Lose every packet between two groups of nodes, and let nobody make
@@ -85,22 +125,50 @@ class Links:
 
         Both ends of a connection have the address of the node that was
         dialled, so those that exist are told by their ports."""
-        self._add('tcp dport 7420-7421 tcp flags & (syn | ack) == syn drop')
-        for dialler, dialled in (here, there), (there, here):
-            addresses = {node.address for node in dialled}
-            for node in dialler:
-                for own, address, port in _connections(node.pid):
-                    if address in addresses:
-                        for to, at in (port, own), (own, port):
-                            self._add(f'ip6 daddr {address} tcp dport {to} '
-                                      f'tcp sport {at} drop')
+        self._refuse_new()
+        self._add(*(f'{match} counter drop'
+                    for one in here for other in there
+                    for pair in (*_between(one, other), *_between(other, one))
+                    for match in pair))
+
+    def cut(self, sender, receiver) -> None:
+        """Lose every packet from one node to another, and none that goes the
+        other way; let nobody make a new connection."""
+        self._refuse_new()
+        self._add(*(f'{there} counter drop'
+                    for there, _ in _between(sender, receiver)),
+                  *(f'{back} counter drop'
+                    for _, back in _between(receiver, sender)))
+
+    def vanish(self, node, others) -> None:
+        """Lose every packet of the connections that a node has now, as when
+        its host loses power; new ones pass."""
+        self._add(*(f'{match} counter drop' for other in others
+                    for pair in (*_between(node, other),
+                                 *_between(other, node))
+                    for match in pair))
 
     def reset(self, node, port) -> None:
-        """Answer every packet to a port of a node with a TCP reset."""
+        """Answer every packet to a port of a node with a TCP reset; the resets
+        of the other side pass, so that both sides notice."""
         self._add(f'ip6 daddr {node.address} tcp dport {port} '
-                  'reject with tcp reset')
+                  'tcp flags & rst == 0 counter reject with tcp reset')
 
-    def lose(self, node, percent) -> None:
-        """Lose some of the packets of a node's mesh ports."""
-        self._add(f'ip6 daddr {node.address} tcp dport 7420-7421 '
-                  f'numgen random mod 100 < {percent} drop')
+    def reset_between(self, dialler, dialled, to) -> None:
+        """Do that to the connections that one node now has to a port of
+        another, and to nobody else's."""
+        self._add(*(f'{there} tcp flags & rst == 0 '
+                    'counter reject with tcp reset'
+                    for there, _ in _between(dialler, dialled)
+                    if f'dport {to} ' in there))
+
+    @staticmethod
+    def is_used(node, port) -> bool:
+        """Tell whether anybody is connected to a port of a node."""
+        return _established(node.address, port)
+
+    def lose(self, percent) -> None:
+        """Lose some of the packets of all mesh ports, either way."""
+        self._add(*(f'tcp {side} 7420-7421 '
+                    f'numgen random mod 100 < {percent} counter drop'
+                    for side in ('dport', 'sport')))

@@ -12,6 +12,7 @@ _KINDS = {'invalidate': wire.INVALIDATE, 'update': wire.UPDATE,
           'message': wire.MESSAGE}
 _TARGETS = {'none': wire.NONE, 'key': wire.KEY, 'tag': wire.TAG,
             'prefix': wire.PREFIX, 'all': wire.ALL}
+_TARGET_NAMES = {kind: name for name, kind in _TARGETS.items()}
 _REASONS = {'subscribed': wire.RESET_SUBSCRIBED, 'lost': wire.RESET_LOST,
             'slow': wire.RESET_SLOW, 'joined': wire.RESET_JOINED}
 
@@ -19,7 +20,7 @@ _REASONS = {'subscribed': wire.RESET_SUBSCRIBED, 'lost': wire.RESET_LOST,
 class Probe:
     """One application beside one sidecar."""
 
-    def __init__(self, path, socket, polled=False):
+    def __init__(self, path, socket, polled=False, window=0):
         self.heard = []    # events and resets, in order
         self.states = []   # connections made and lost
         self.done = []     # outcomes of commands
@@ -30,7 +31,7 @@ class Probe:
         with open(path, 'wb') as output:
             self._process = process.spawn(
                 [process.PROBE, '--socket', socket,
-                 *(['--polled'] if polled else [])],
+                 *(['--window', str(window)] if window else []), *(['--polled'] if polled else [])],
                 stdin=-1, stdout=output, bufsize=0)
 
     def __repr__(self):
@@ -91,6 +92,22 @@ class Probe:
     def invalidate(self, topic, key) -> None:
         """Invalidate a key, as an application does: without waiting."""
         self.tell('invalidate', topic, 'key', key)
+
+    def offer(self, item) -> int:
+        """Publish an item of wire.item() without waiting, as a session
+        does. What it names must be text."""
+        kind, _, topic, target_kind, target, value = item
+        if kind == wire.MESSAGE:
+            return self.tell('publish', topic, value.decode())
+        if kind == wire.UPDATE:
+            return self.tell('update', topic, target.decode(), value.decode())
+        return self.tell('invalidate', topic, _TARGET_NAMES[target_kind],
+                         target.decode())
+
+    def refused(self) -> list:
+        """Return the outcomes of commands that were not done."""
+        return [line for line in self.pump().done
+                if line['result'] != 'COHERD_OK']
 
     def pause(self) -> None:
         """Let its next callback never return, until resume()."""

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.net import wait, wire
+from tests.net import process, wait, wire
 from tests.net.case import NetTest
 
 KEY = wire.item(wire.INVALIDATE, 't', wire.KEY, b'k')
@@ -60,23 +60,56 @@ class Sidecar(NetTest):
         self.all_hear([application, listener],
                       *self.mesh.session(second).publish(KEY))
 
-    def test_what_the_sidecar_accepted_before_it_was_killed_is_not_lost(self):
+    def test_a_full_window_is_told_and_all_that_it_took_arrives(self):
+        """An outage without end: the window is bounded, and no publish is
+        swallowed."""
+        first, second = self.mesh.start(2)
+        application = self.mesh.probe(first, 't', window=128 << 10)
+        listener = self.mesh.session(second, 't')
+        first.kill()
+        wait.until(lambda: not application.connected(), 'the loss noticed')
+        memory = process.resident_bytes(application.pid)
+        for number in range(10_000):
+            application.invalidate('t', key=f'{number}')
+        application.do('echo')
+        outcomes = [line['result'] for line in application.done
+                    if line['command'] == 'invalidate']
+        taken = [b'%d' % number for number, result in enumerate(outcomes)
+                 if result == 'COHERD_OK']
+        self.assertEqual(set(outcomes), {'COHERD_OK', 'COHERD_ERR_AGAIN'})
+        self.assertEqual(taken, [b'%d' % n for n in range(len(taken))])
+        self.assertLess(process.resident_bytes(application.pid) - memory,
+                        4 << 20)
+        first.start().wait_ready()
+        # To the listener this is a new node, which may have said all of it
+        # before they met.
+        wait.until(lambda: len(listener.pump().events()) >= len(taken)
+                   or len(listener.resets()) > 1,
+                   lambda: f'{len(taken)}, {len(listener.events())} heard')
+        heard = [event['target'] for event in listener.events()]
+        self.assertEqual(heard, taken[-len(heard):] if heard else [])
+        self.assertEqual(application.do('accept', 't', 'k')['result'],
+                         'COHERD_OK')
+
+    def test_what_had_no_receipt_when_the_sidecar_died_is_published_again(
+            self):
         first, second = self.mesh.start(2)
         application = self.mesh.probe(first, 't')
         listener = self.mesh.session(second, 't')
         wait.until(application.connected, 'a connection')
+        first.freeze()
         for number in range(2000):
             application.invalidate('t', key=f'{number}')
-            if number == 1000:
-                first.kill()
-                first.start()
-        first.wait_ready()
+        application.do('echo')
+        first.kill()
+        first.start().wait_ready()
 
-        def arrived():
+        def missing():
             heard = {e['target'] for e in listener.pump().events()}
-            missing = {b'%d' % n for n in range(2000)} - heard
-            return not missing or len(listener.resets()) > 1
-        wait.until(arrived, 'all 2000, or a RESET')
+            return sorted({b'%d' % n for n in range(2000)} - heard, key=int)
+        wait.until(lambda: not missing() or len(listener.resets()) > 1,
+                   lambda: f'all 2000, or a RESET; missing {missing()}')
+        self.assertEqual(application.refused(), [])
 
     def test_a_draining_sidecar_sends_its_applications_away_kindly(self):
         node, = self.mesh.start(1)

@@ -5,12 +5,12 @@ silence."""
 import time
 
 from tests.net import process, wait, wire
-from tests.net.case import NetTest, check_stream, fresh, is_covered
-from tests.net.daemon import SILENT_AFTER
+from tests.net.case import NetTest
+from tests.net.probe import Probe
+from tests.net.truth import Site
 
 KEY = wire.item(wire.INVALIDATE, 't', wire.KEY, b'k')
 BURST = 20_000
-FROZEN_SECONDS = 10
 
 
 class Burst(NetTest):
@@ -53,69 +53,43 @@ class Burst(NetTest):
             self.assertEqual({e['origin'] for e in listener.events()}, origins)
 
 
-class Frozen(NetTest):
-    """A machine without breath: its process exists and does nothing."""
-
-    def test_a_frozen_node_slows_nobody_and_is_whole_after_the_thaw(self):
-        first, second, third = self.mesh.start(3)
-        nodes = (first, second, third)
-        sessions = [self.mesh.session(node, 't') for node in nodes]
-        library = self.mesh.probe(third, 't')
-        publisher = self.mesh.session(first)
-        self.all_hear([*sessions, library], *publisher.publish(fresh()))
-        third.freeze()
-        begun = time.monotonic()
-        first.wait_member(third, 'silent')
-        self.assertLess(time.monotonic() - begun, SILENT_AFTER + 2)
-        slowest = 0.0
-        while time.monotonic() - begun < FROZEN_SECONDS:
-            at = time.monotonic()
-            last = publisher.publish(*(fresh() for _ in range(20)))
-            self.all_hear(sessions[:2], *last)
-            slowest = max(slowest, time.monotonic() - at)
-        self.assertLess(slowest, 0.5, 'a publish waited for the frozen node')
-        origin, seq = last
-        self.assertTrue(first.log.find('peer_dead'))
-        third.thaw()
-        for node in nodes:
-            node.wait_sees(*nodes)
-        self.all_hear_streams([*sessions, library], {origin: seq})
-        print(f'    {self.repaired(third)} of {seq} events repaired')
-
-
 class Slow(NetTest):
     """Applications that do not keep up."""
 
-    def test_a_slow_subscriber_delays_nobody_and_catches_up_or_is_reset(self):
-        first, second = self.mesh.start(2, {'log.bytes': '4MiB'})
-        slow = [self.mesh.session(node, 't') for node in (first, second)]
-        stuck = self.mesh.probe(second, 't')
-        quick = [self.mesh.session(node, 't') for node in (first, second)]
-        publisher = self.mesh.session(first)
-        memory = process.resident_bytes(second.pid)
-        stuck.pause()
-        value = bytes(1000)
-        last = None
-        # More than the log holds, to those who do not read.
-        for _ in range(100):
-            last = publisher.publish(*[
-                wire.item(wire.UPDATE, 't', wire.KEY, b'k', value)] * 100)
-            self.all_hear(quick, *last)
-        for session in quick:
-            self.assertEqual(len(session.events()), 10_000)
-            self.assertEqual(len(session.resets()), 1)
-        for node in (first, second):
-            self.assertLess(process.resident_bytes(node.pid) - memory,
+    def test_a_slow_subscriber_delays_nobody_and_is_reset(self):
+        nodes = self.mesh.start(2, {'log.bytes': '4MiB'})
+        quick = Site(self).open(*nodes).open(*nodes, library=False)
+        memory = [process.resident_bytes(node.pid) for node in nodes]
+        # They share the database, and hear nothing of what becomes of it.
+        slow = Site(self)
+        slow.database = quick.database
+        slow.open(*nodes).open(*nodes, library=False)
+        for each in slow.at(*nodes):
+            if isinstance(each.ear, Probe):
+                each.ear.pause()
+        for number in range(300):
+            for each in quick.instances:
+                each.say(10_000)
+                each.write()
+            for each in quick.instances:
+                each.read()
+            if number % 30 == 0:
+                # Nobody waits for those who do not read.
+                wait.until(lambda: not quick.wrong(), quick.wrong)
+        for node, before in zip(nodes, memory):
+            self.assertLess(process.resident_bytes(node.pid) - before,
                             64 << 20)
-        origin, seq = last
-        stuck.resume()
-        for session in (*slow, stuck):
-            wait.until(lambda s=session: is_covered(s, origin, seq),
-                       'the backlog or a RESET')
-        origin, seq = self.all_hear_again([*slow, stuck], publisher, KEY)
-        for session in (*slow, stuck):
-            self.assertIn(wire.RESET_SLOW, check_stream(
-                self, session, origin, 1, seq))
+        for each in slow.instances:
+            self.assertLess(each.cache.events, 300)
+            if isinstance(each.ear, Probe):
+                each.ear.resume()
+        begun = time.monotonic()
+        slow.settle(begun, 'read at last', nodes)
+        quick.settle(begun, 'never waited', nodes)
+        self.assertEqual(quick.resets(), [])
+        for each in slow.instances:
+            self.assertEqual({reset['reset'] for reset in each.cache.resets},
+                             {wire.RESET_SLOW})
 
     def test_a_session_that_never_reads_answers_is_closed_alone(self):
         node, = self.mesh.start(1)

@@ -88,6 +88,7 @@ class Session:
         self.closed = False
         self.position = 0
         self.bytes = 0       # of EVENTS and RESET, for APPLIED
+        self._applied = 0
         self._request = 0
         self._inbox = bytearray()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -120,7 +121,8 @@ class Session:
             try:
                 view = view[self._socket.send(view):]
             except BlockingIOError:
-                self.pump()
+                # Only hear: half of a message is written, so APPLIED waits.
+                self._receive()
                 if time.monotonic() > deadline:
                     raise AssertionError('the sidecar does not read') from None
             except OSError as error:
@@ -191,7 +193,16 @@ class Session:
 
     def pump(self) -> 'Session':
         """Take in what has arrived, without waiting."""
-        applied = self.bytes
+        self._receive()
+        if self.bytes != self._applied and not self.closed:
+            self._applied = self.bytes
+            try:
+                self.say(APPLIED, self.position, self.bytes)
+            except Closed:
+                pass
+        return self
+
+    def _receive(self) -> None:
         while not self.closed:
             try:
                 data = self._socket.recv(1 << 18)
@@ -204,12 +215,6 @@ class Session:
                 break
             self._inbox += data
             self._take()
-        if self.bytes != applied and not self.closed:
-            try:
-                self.say(APPLIED, self.position, self.bytes)
-            except Closed:
-                pass
-        return self
 
     def _take(self) -> None:
         start = 0
