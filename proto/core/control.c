@@ -150,11 +150,12 @@ static void tell_conflict(chd_core *core, const control *message,
  * within a round trip.  Else two nodes are configured with one address, and
  * must not push each other out for ever. */
 static void examine_claim(chd_core *core, const control *message,
-                          const chd_peer *peer, chd_out *out)
+                          chd_peer *peer, chd_out *out)
 {
     if (peer->dialled) {
         say_hello(core, peer, out);
     }
+    peer->doubted_ns = core->now.mono_ns;
     if (core->claimant != message->header.sender) {
         core->claimant = message->header.sender;
         core->claimed_ns = core->now.mono_ns;
@@ -440,6 +441,16 @@ static chd_err dispatch(chd_core *core, control *message, chd_out *out)
     }
 }
 
+/* Questions on a link that is being set up wait in it, and would all be
+ * answered at once; so repairs wait until something came back. */
+static void note_up(chd_core *core, chd_peer *peer)
+{
+    if (peer != NULL && !peer->up) {
+        peer->up = true;
+        chd_core_repairs_hurry(core);
+    }
+}
+
 void chd_core_on_control(chd_core *core, const chd_input *input, chd_out *out)
 {
     const chd_bytes bytes = input->u.message.bytes;
@@ -452,6 +463,7 @@ void chd_core_on_control(chd_core *core, const chd_input *input, chd_out *out)
         /* A message may still arrive on a link that was just hung up. */
         message.dialled =
             core->peers.all[index].dialled ? &core->peers.all[index] : NULL;
+        note_up(core, message.dialled);
     }
     chd_scan_init(&message.scan, bytes);
     err = chd_mesh_scan_header(&message.scan, &message.header, &message.fields);

@@ -36,6 +36,13 @@ static uint64_t silent_span(const chd_core *core)
     return CHD_SILENT_PINGS * core->config.ping_interval;
 }
 
+/* Where another claims to be, less silence is enough to look who is there. */
+static uint64_t patience_with(const chd_core *core, const chd_peer *peer)
+{
+    return peer->doubted_ns == 0 ? silent_span(core)
+                                 : 2 * core->config.ping_interval;
+}
+
 static uint64_t silent_ms(const chd_core *core, const chd_peer *peer)
 {
     return chd_since(core->now.mono_ns, peer->heard_ns) / CHD_MS;
@@ -220,6 +227,7 @@ void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
     const uint64_t silent = silent_ms(core, peer);
 
     peer->heard_ns = core->now.mono_ns;
+    peer->doubted_ns = 0;
     chd_vector_touch(core->vector, peer->node, core->now.mono_ns);
     if (on_events) {
         peer->events_heard_ns = core->now.mono_ns;
@@ -261,6 +269,7 @@ static void dial(chd_core *core, chd_peer *peer, chd_bytes *hello, chd_out *out)
     action->peer = chd_peers_index(&core->peers, peer);
     action->endpoint = peer->endpoint;
     peer->dialled = true;
+    peer->up = false;
     peer->dial_due_ns = chd_after(core->now.mono_ns, dial_interval(core, peer));
     peer->attempts++;
     chd_core_trace(out, CHD_TRACE_PEER_DIALLED, peer, peer->listed,
@@ -416,7 +425,8 @@ static void member_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
         silent_turn(core, peer, hello, out);
         return;
     }
-    if (chd_elapsed(core->now.mono_ns, peer->heard_ns, silent_span(core))) {
+    if (chd_elapsed(core->now.mono_ns, peer->heard_ns,
+                    patience_with(core, peer))) {
         peer->state = CHD_MEMBER_SILENT;
         peer->attempts = 0;
         peer->dial_due_ns = core->now.mono_ns;

@@ -21,6 +21,7 @@ typedef struct chd_peer {
     bool used;
     bool listed;   /* by DNS or configuration now                     */
     bool dialled;  /* the transport was told to connect               */
+    bool up;       /* something came on the link since it was dialled */
     bool self;     /* this node itself answers at the address         */
     bool alias;    /* a node that is dialled at another address, too  */
     bool leaving;  /* it said goodbye; what it sent may be on its way */
@@ -37,6 +38,7 @@ typedef struct chd_peer {
     uint64_t acknowledged_ns;
     uint64_t acknowledged; /* up to where it has our events */
     uint64_t rtt_ns;
+    uint64_t doubted_ns;      /* when another claimed the address; 0: never  */
     uint64_t added_ns;        /* since when it is expected to answer     */
     uint64_t unlisted_ns;     /* when the listing ended                  */
     uint64_t heard_ns;        /* anything from it, on either channel     */

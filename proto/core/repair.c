@@ -88,6 +88,16 @@ chd_repair *chd_core_claim(chd_core *core, const chd_claim *claim)
     return repair;
 }
 
+void chd_core_repairs_hurry(chd_core *core)
+{
+    for (uint32_t i = 0; i < CHD_REPAIRS_MAX; i++) {
+        chd_repair *repair = &core->repairs[i];
+        if (repair->origin != 0 && repair->tries > 0 && repair->asked == 0) {
+            set_due(core, repair, core->now.mono_ns);
+        }
+    }
+}
+
 /* Whoever comes back after being forgotten is met anew. */
 void chd_core_repairs_forget(chd_core *core)
 {
@@ -126,7 +136,7 @@ void chd_core_repair_settle(chd_core *core, chd_repair *repair, chd_out *out)
 
 static bool can_answer(const chd_peer *peer)
 {
-    return peer->used && peer->node != 0 && peer->dialled &&
+    return peer->used && peer->node != 0 && peer->dialled && peer->up &&
            (peer->state == CHD_MEMBER_LIVE ||
             peer->state == CHD_MEMBER_JOINING);
 }

@@ -181,6 +181,9 @@ chd_repair *chd_core_repair_of(chd_core *core, uint64_t origin);
 /* Note what somebody says to exist; NULL when nothing is missing, the origin is
  * not followed, or no place is left to repair it now. */
 chd_repair *chd_core_claim(chd_core *core, const chd_claim *claim);
+/* There is one more who can be asked: do not wait with what nobody was asked
+ * for. */
+void chd_core_repairs_hurry(chd_core *core);
 /* End the repairs of origins that the vector had no room for any more. */
 void chd_core_repairs_forget(chd_core *core);
 void chd_core_repair_settle(chd_core *core, chd_repair *repair, chd_out *out);

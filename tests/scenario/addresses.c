@@ -80,18 +80,21 @@ static void of_a_dead_node_given_to_another(sim_world *world)
     story_list_node(world, 3, true);
     sim_node_start(third);
     story_until(world, 12000);
-    story_expect(world,
-                 "[ 2000ms] node-2 vanishes\n"
-                 "[ 3000ms] dns forgets node-2\n"
-                 "[ 3000ms] dns lists node-3\n"
-                 "[ 3000ms] node-3 starts\n"
-                 "[ 3000ms] node-3 dns_answer addresses=2 previous=0\n"
-                 "[ 3006ms] node-3 peer_hello node-1 version=1 head=0\n"
-                 "[ 3006ms] node-3 node_ready members=1 missing=0\n"
-                 "[ 3220ms] node-1 peer_replaced node-2 received=0 head=0\n"
-                 "[ 3220ms] node-1 peer_hello node-3 version=1 head=0\n"
-                 "[ 3501ms] node-1 peer_live node-3 received=0 head=0\n"
-                 "[ 3501ms] node-3 peer_live node-1 received=0 head=0\n");
+    story_expect(
+        world, "[ 2000ms] node-2 vanishes\n"
+               "[ 3000ms] dns forgets node-2\n"
+               "[ 3000ms] dns lists node-3\n"
+               "[ 3000ms] node-3 starts\n"
+               "[ 3000ms] node-3 dns_answer addresses=2 previous=0\n"
+               "[ 3006ms] node-3 peer_hello node-1 version=1 head=0\n"
+               "[ 3006ms] node-3 node_ready members=1 missing=0\n"
+               "[ 3216ms] node-1 peer_silent node-2 silent_ms=1215 received=0\n"
+               "[ 3216ms] node-1 node_degraded node-2 members=1 missing=2\n"
+               "[ 3222ms] node-1 peer_replaced node-2 received=0 head=0\n"
+               "[ 3222ms] node-1 peer_hello node-3 version=1 head=0\n"
+               "[ 3222ms] node-1 node_whole members=1 missing=1\n"
+               "[ 3501ms] node-1 peer_live node-3 received=0 head=0\n"
+               "[ 3501ms] node-3 peer_live node-1 received=0 head=0\n");
 }
 
 static void of_a_dead_node_added_to_a_living_one(sim_world *world)

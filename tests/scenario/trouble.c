@@ -180,9 +180,9 @@ static void long_outage_is_repaired(sim_world *world)
                  "[33568ms] node-1 peer_hello node-2 version=1 head=0\n"
                  "[33568ms] node-1 node_whole members=1 missing=0\n"
                  "[34001ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[35009ms] node-2 events_repaired node-1 received=1 "
-                 "took_ms=1441\n"
-                 "[35009ms] app-2 event node-1:1 invalidate episodes 51\n"
+                 "[35011ms] node-2 events_repaired node-1 received=1 "
+                 "took_ms=1443\n"
+                 "[35011ms] app-2 event node-1:1 invalidate episodes 51\n"
                  "[35501ms] node-2 peer_live node-1 received=1 head=1\n");
 }
 

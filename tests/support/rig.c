@@ -321,6 +321,8 @@ void rig_join(rig *bench, uint64_t node, uint8_t number)
     rig_control(bench, CHD_PEER_NONE,
                 rig_hello(buf, node, CHD_MESH_HELLO, number, 0));
     rig_turn(bench);
+    rig_control(bench, bench->dialled,
+                rig_hello(buf, node, CHD_MESH_WELCOME, number, 0));
     rig_broadcast(bench, rig_head(buf, node, CHD_MESH_BEACON, 0));
     rig_turn(bench);
 }
