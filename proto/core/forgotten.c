@@ -13,16 +13,18 @@ _Static_assert((ORIGIN_SLOTS & (ORIGIN_SLOTS - 1)) == 0, "slots are masked");
 typedef struct topic_slot {
     uint64_t origin; /* 0: empty */
     uint64_t topic_hash;
-    uint64_t seq;    /* the last one evicted */
-    uint64_t number; /* likewise             */
+    uint64_t seq;   /* the last one evicted */
+    uint64_t count; /* when that was        */
     uint8_t len;
     uint8_t text[CHD_TOPIC_BYTES_MAX];
 } topic_slot;
 
 typedef struct origin_slot {
-    uint64_t origin;  /* 0: empty */
-    uint64_t seq;     /* the last one evicted                      */
-    uint64_t all_seq; /* up to here its topics are not known       */
+    uint64_t origin;    /* 0: empty */
+    uint64_t seq;       /* the last one evicted                */
+    uint64_t count;     /* when something of it was            */
+    uint64_t all_seq;   /* up to here its topics are not known */
+    uint64_t all_count; /* when they were last forgotten       */
 } origin_slot;
 
 struct chd_forgotten {
@@ -31,9 +33,9 @@ struct chd_forgotten {
     origin_slot *origins;
     uint32_t topic_count;
     uint32_t origin_count;
-    uint64_t number;     /* of the newest entry evicted, plus one          */
-    uint64_t all_number; /* below here topics are not known                */
+    uint64_t count;      /* of changes                                     */
     uint64_t lost_seq;   /* highest of origins that had no room themselves */
+    uint64_t lost_count; /* when one of them lost its place                */
 };
 
 chd_err chd_forgotten_new(const chd_mem *mem, chd_forgotten **forgotten)
@@ -97,9 +99,9 @@ static void widen(chd_forgotten *f)
 {
     memset(f->topics, 0, TOPIC_SLOTS * sizeof(topic_slot));
     f->topic_count = 0;
-    f->all_number = f->number;
     for (size_t i = 0; i < ORIGIN_SLOTS; i++) {
         f->origins[i].all_seq = f->origins[i].seq;
+        f->origins[i].all_count = f->origins[i].count;
     }
 }
 
@@ -112,6 +114,7 @@ static void widen_origins(chd_forgotten *f)
     }
     memset(f->origins, 0, ORIGIN_SLOTS * sizeof(origin_slot));
     f->origin_count = 0;
+    f->lost_count = f->count;
 }
 
 static origin_slot *add_origin(chd_forgotten *f, uint64_t id)
@@ -123,9 +126,14 @@ static origin_slot *add_origin(chd_forgotten *f, uint64_t id)
         origin = origin_at(f, id);
     }
     if (origin->origin == 0) {
-        *origin = (origin_slot){id, 0, f->lost_seq};
+        *origin = (origin_slot){
+            .origin = id,
+            .all_seq = f->lost_seq,
+            .all_count = f->lost_count,
+        };
         f->origin_count++;
     }
+    origin->count = ++f->count;
     return origin;
 }
 
@@ -135,11 +143,11 @@ void chd_forgotten_skip(chd_forgotten *f, uint64_t id, uint64_t seq)
 
     origin->seq = chd_max_u64(origin->seq, seq);
     origin->all_seq = chd_max_u64(origin->all_seq, seq);
+    origin->all_count = origin->count;
 }
 
 void chd_forgotten_add(chd_forgotten *f, const chd_forgotten_entry *entry)
 {
-    f->number = chd_max_u64(f->number, entry->number + 1);
     origin_slot *origin = add_origin(f, entry->origin);
     origin->seq = chd_max_u64(origin->seq, entry->seq);
 
@@ -156,7 +164,7 @@ void chd_forgotten_add(chd_forgotten *f, const chd_forgotten_entry *entry)
         f->topic_count++;
     }
     topic->seq = chd_max_u64(topic->seq, entry->seq);
-    topic->number = chd_max_u64(topic->number, entry->number);
+    topic->count = origin->count;
 }
 
 uint64_t chd_forgotten_seq(const chd_forgotten *f, uint64_t origin)
@@ -166,24 +174,26 @@ uint64_t chd_forgotten_seq(const chd_forgotten *f, uint64_t origin)
                              : chd_max_u64(slot->seq, f->lost_seq);
 }
 
+uint64_t chd_forgotten_count(const chd_forgotten *f, uint64_t origin)
+{
+    const origin_slot *slot = origin_at(f, origin);
+    return slot->origin == 0 ? f->lost_count
+                             : chd_max_u64(slot->count, f->lost_count);
+}
+
 bool chd_forgotten_all(const chd_forgotten *f, const chd_forgotten_query *query)
 {
-    if (query->origin == 0) {
-        return query->first < f->all_number;
-    }
     const origin_slot *slot = origin_at(f, query->origin);
-    const uint64_t all = slot->origin == 0
-                             ? f->lost_seq
-                             : chd_max_u64(slot->all_seq, f->lost_seq);
-    return query->first <= all;
+
+    return (query->first <= f->lost_seq && query->since < f->lost_count) ||
+           (slot->origin != 0 && query->first <= slot->all_seq &&
+            query->since < slot->all_count);
 }
 
 static bool is_touched(const topic_slot *slot, const chd_forgotten_query *query)
 {
-    if (query->origin == 0) {
-        return slot->number >= query->first;
-    }
-    return slot->origin == query->origin && slot->seq >= query->first;
+    return slot->origin == query->origin && slot->seq >= query->first &&
+           slot->count > query->since;
 }
 
 bool chd_forgotten_next(const chd_forgotten *f,
@@ -192,7 +202,7 @@ bool chd_forgotten_next(const chd_forgotten *f,
 {
     for (; *at < TOPIC_SLOTS; (*at)++) {
         const topic_slot *slot = &f->topics[*at];
-        if (slot->origin != 0 && is_touched(slot, query)) {
+        if (is_touched(slot, query)) {
             *topic = chd_bytes_of(slot->text, slot->len);
             (*at)++;
             return true;

@@ -17,7 +17,6 @@ typedef struct chd_forgotten chd_forgotten;
 typedef struct chd_forgotten_entry {
     uint64_t origin;
     uint64_t seq;
-    uint64_t number; /* of the entry in the log */
     uint64_t topic_hash;
     chd_bytes topic;
 } chd_forgotten_entry;
@@ -42,11 +41,16 @@ void chd_forgotten_skip(chd_forgotten *forgotten, uint64_t id, uint64_t seq);
  * sequence number evicted, 0 for none. */
 uint64_t chd_forgotten_seq(const chd_forgotten *forgotten, uint64_t origin);
 
-/* Which topics were touched: by events of origin from sequence number first
- * on, or, for origin 0, by entries of any origin from number first on. */
+/* Return a number that grows with each event of origin that is forgotten; 0
+ * when none ever was. */
+uint64_t chd_forgotten_count(const chd_forgotten *forgotten, uint64_t origin);
+
+/* Which topics were touched by events of origin from sequence number first on
+ * that were forgotten since the count was so much. */
 typedef struct chd_forgotten_query {
     uint64_t origin;
     uint64_t first;
+    uint64_t since;
 } chd_forgotten_query;
 
 /* Tell whether the topics are not known any more: all may have been touched.

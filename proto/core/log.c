@@ -305,7 +305,6 @@ static void evict_page(chd_log *log, uint32_t index)
         const chd_forgotten_entry gone = {
             .origin = entry->origin,
             .seq = entry->seq,
-            .number = entry->number,
             .topic_hash = entry->topic_hash,
             .topic = shown.topic,
         };

@@ -226,6 +226,7 @@ static void ask(chd_core *core, chd_repair *repair, const chd_peer *peer,
         .origin = repair->origin,
         .first = repair->stream + 1,
         .upto = gap_end(core, repair),
+        .told = peer->node == repair->teller ? repair->told : 0,
     };
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
 
@@ -357,8 +358,9 @@ chd_err chd_core_on_repair(chd_core *core, const chd_mesh_header *header,
         answer.first != repair->stream + 1 || answer.last > repair->upto) {
         return err;
     }
-    if (answer.gone > chd_max_u64(repair->lost_upto, repair->window.base)) {
-        return CHD_OK; /* LOST did not arrive: ask again */
+    if (answer.told != 0 &&
+        (answer.told != repair->told || repair->teller != header->sender)) {
+        return CHD_OK; /* LOST did not arrive, or does not count: ask again */
     }
     const bool progress = answer.last >= answer.first;
     const bool whole = answer.last == answer.held;
@@ -466,8 +468,7 @@ chd_err chd_core_on_lost(chd_core *core, const chd_mesh_header *header,
 
     if (repair == NULL || repair->asked != header->sender ||
         lost.last <= repair->window.base ||
-        (lost.last <= repair->lost_upto &&
-         lost.topic_count == repair->lost_topics)) {
+        (repair->teller == header->sender && lost.told <= repair->told)) {
         return err;
     }
     if (lost.topic_count == 0 && origin_may_come(core, repair)) {
@@ -485,7 +486,8 @@ chd_err chd_core_on_lost(chd_core *core, const chd_mesh_header *header,
     };
     chd_out_trace(out, &trace);
     repair->lost_upto = lost.last;
-    repair->lost_topics = lost.topic_count;
+    repair->teller = header->sender;
+    repair->told = lost.told;
     chd_log_skip(core->log, lost.origin, lost.last);
     core->stats.lost += trace.b - trace.a + 1;
     chd_core_reset_topics(core, &lost, out);

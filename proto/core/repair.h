@@ -30,10 +30,11 @@ typedef struct chd_repair {
     uint32_t lost_told;  /* members that were asked in this round            */
     uint64_t lost_by[CHD_LOST_OPINIONS];
     uint64_t lost_upto; /* a RESET answered for what left the log up to here */
-    uint32_t lost_topics; /* when so many topics were named                   */
-    bool holes;           /* superseded events are missing in the answers:
+    uint64_t teller;    /* node id of whoever's word counted                 */
+    uint64_t told;      /* by its last LOST                                  */
+    bool holes;         /* superseded events are missing in the answers:
                             the position waits for the end of the stream     */
-    bool mixed;           /* such answers came from more than one member      */
+    bool mixed;         /* such answers came from more than one member      */
 } chd_repair;
 
 #endif

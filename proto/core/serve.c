@@ -34,55 +34,72 @@ static uint64_t held_of(const chd_core *core, uint64_t origin)
     return known == NULL ? 0 : known->received;
 }
 
-/* Return up to where the range's events have left the log; 0 for none. */
-static uint64_t gone_of(const chd_core *core, const chd_mesh_fetch *fetch)
+/* Tell whether something of the range has left the log. */
+static bool is_gone(const chd_core *core, const chd_mesh_fetch *fetch)
 {
-    const uint64_t last =
-        chd_forgotten_seq(chd_log_forgotten(core->log), fetch->origin);
-    return last < fetch->first || fetch->first > held_of(core, fetch->origin)
-               ? 0
-               : last;
+    return fetch->first <= held_of(core, fetch->origin) &&
+           fetch->first <=
+               chd_forgotten_seq(chd_log_forgotten(core->log), fetch->origin);
 }
 
-/* Say what of the rest of the stream left the log.  It may do so while the
- * stream runs, so this is looked at for each answer. */
-static void tell_lost(chd_core *core, const chd_mesh_fetch *fetch,
-                      const chd_mesh_header *asker, uint64_t route,
-                      chd_out *out)
+/* Write the topics that were touched; returns how many, none when they are too
+ * many to name. */
+static uint32_t put_topics(const chd_forgotten *forgotten,
+                           const chd_forgotten_query *query, chd_pack *pack)
 {
-    const chd_forgotten *forgotten = chd_log_forgotten(core->log);
-    const uint64_t last = gone_of(core, fetch);
-    const chd_forgotten_query query = {fetch->origin, fetch->first};
-    const chd_mesh_header header =
-        chd_core_header(core, CHD_MESH_LOST, asker->version);
+    const size_t begin = pack->len;
     uint32_t count = 0;
     uint32_t at = 0;
     chd_bytes topic;
 
-    if (last == 0) {
-        return;
-    }
-    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
-    const size_t array_at =
-        chd_mesh_lost_open(&pack, &header, fetch->origin, fetch->first, last);
-    if (!chd_forgotten_all(forgotten, &query)) {
-        const size_t begin = pack.len;
-        while (chd_forgotten_next(forgotten, &query, &at, &topic)) {
-            if (count == CHD_RESET_TOPICS_MAX) {
-                pack.len = begin; /* too many to name: none, so all */
-                count = 0;
-                break;
-            }
-            chd_pack_str(&pack, topic);
-            count++;
+    while (chd_forgotten_next(forgotten, query, &at, &topic)) {
+        if (count++ == CHD_RESET_TOPICS_MAX) {
+            pack->len = begin;
+            return 0;
         }
+        chd_pack_str(pack, topic);
     }
-    chd_mesh_lost_close(&pack, array_at, count);
-    core->serve_budget -= pack.len;
-    chd_core_reply(route, &pack, out);
+    return count;
 }
 
-static void answer(chd_core *core, const chd_mesh_fetch *fetch,
+/* Say what of the rest of the stream left the log since the asker was told.  It
+ * may do so while the stream runs, so this is looked at for each answer.
+ * Returns up to what the asker is told now. */
+static uint64_t tell_lost(chd_core *core, const chd_mesh_fetch *fetch,
+                          const chd_mesh_header *asker, uint64_t route,
+                          chd_out *out)
+{
+    const chd_forgotten *forgotten = chd_log_forgotten(core->log);
+    const chd_forgotten_query query = {fetch->origin, fetch->first,
+                                       fetch->told};
+    const chd_mesh_header header =
+        chd_core_header(core, CHD_MESH_LOST, asker->version);
+    const chd_mesh_lost lost = {
+        .origin = fetch->origin,
+        .first = fetch->first,
+        .last = chd_forgotten_seq(forgotten, fetch->origin),
+        .told = chd_forgotten_count(forgotten, fetch->origin),
+    };
+    const bool all = chd_forgotten_all(forgotten, &query);
+    uint32_t at = 0;
+    chd_bytes topic;
+
+    if (!is_gone(core, fetch)) {
+        return 0;
+    }
+    if (!all && !chd_forgotten_next(forgotten, &query, &at, &topic)) {
+        return fetch->told; /* nothing new */
+    }
+    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
+    const size_t array_at = chd_mesh_lost_open(&pack, &header, &lost);
+    chd_mesh_lost_close(&pack, array_at,
+                        all ? 0 : put_topics(forgotten, &query, &pack));
+    core->serve_budget -= pack.len;
+    chd_core_reply(route, &pack, out);
+    return lost.told;
+}
+
+static void answer(chd_core *core, const chd_mesh_fetch *fetch, uint64_t told,
                    const chd_mesh_header *asker, uint64_t route, chd_out *out)
 {
     const uint64_t held = held_of(core, fetch->origin);
@@ -99,7 +116,7 @@ static void answer(chd_core *core, const chd_mesh_fetch *fetch,
         .origin = fetch->origin,
         .first = fetch->first,
         .held = held,
-        .gone = gone_of(core, fetch),
+        .told = told,
     };
     chd_mesh_repair_open(&pack, &header, &begin, &writer);
     for (; seq <= upto && seq - fetch->first < LOOKUPS_MAX &&
@@ -125,8 +142,8 @@ chd_err chd_core_on_fetch(chd_core *core, const chd_mesh_header *header,
     const chd_err err = chd_mesh_scan_fetch(scan, fields, &fetch);
 
     if (err == CHD_OK && can_afford(core, 2 * (size_t)CHD_FRAME_BYTES_MAX)) {
-        tell_lost(core, &fetch, header, route, out);
-        answer(core, &fetch, header, route, out);
+        const uint64_t told = tell_lost(core, &fetch, header, route, out);
+        answer(core, &fetch, told, header, route, out);
     }
     return err;
 }

@@ -11,7 +11,8 @@ chd_err chd_mesh_scan_fetch(chd_scan *scan, uint32_t fields,
     if (read.first == 0 || read.upto < read.first) {
         chd_scan_fail(scan, CHD_ERANGE);
     }
-    chd_scan_rest(scan, fields, 3);
+    read.told = chd_scan_uint(scan, CHD_SEQ_MAX);
+    chd_scan_rest(scan, fields, 4);
 
     const chd_err err = chd_scan_end(scan);
     if (err == CHD_OK) {
@@ -49,7 +50,7 @@ chd_err chd_mesh_scan_repair(chd_scan *scan, uint32_t fields,
     read.first = chd_scan_uint(scan, CHD_SEQ_MAX);
     read.last = chd_scan_uint(scan, CHD_SEQ_MAX);
     read.held = chd_scan_uint(scan, CHD_SEQ_MAX);
-    read.gone = chd_scan_uint(scan, CHD_SEQ_MAX);
+    read.told = chd_scan_uint(scan, CHD_SEQ_MAX);
     if (read.first == 0 || read.last + 1 < read.first ||
         (read.last >= read.first && read.held < read.last)) {
         chd_scan_fail(scan, CHD_ERANGE);
@@ -81,7 +82,8 @@ chd_err chd_mesh_scan_lost(chd_scan *scan, uint32_t fields, chd_mesh_lost *lost)
     read.origin = chd_node_scan(scan);
     read.first = chd_scan_uint(scan, CHD_SEQ_MAX);
     read.last = chd_scan_uint(scan, CHD_SEQ_MAX);
-    if (read.first == 0 || read.last < read.first) {
+    read.told = chd_scan_uint(scan, CHD_SEQ_MAX);
+    if (read.first == 0 || read.last < read.first || read.told == 0) {
         chd_scan_fail(scan, CHD_ERANGE);
     }
     read.topic_count = chd_scan_array(scan, CHD_RESET_TOPICS_MAX);
@@ -90,7 +92,7 @@ chd_err chd_mesh_scan_lost(chd_scan *scan, uint32_t fields, chd_mesh_lost *lost)
         (void)scan_topic(scan);
     }
     read.topics = chd_scan_since(scan, start);
-    chd_scan_rest(scan, fields, 4);
+    chd_scan_rest(scan, fields, 5);
 
     const chd_err err = chd_scan_end(scan);
     if (err == CHD_OK) {
@@ -134,10 +136,11 @@ void chd_mesh_pack_fetch(chd_pack *pack, const chd_mesh_header *header,
 {
     CHD_ASSERT(header->type == CHD_MESH_FETCH);
 
-    chd_mesh_pack_header(pack, header, 3);
+    chd_mesh_pack_header(pack, header, 4);
     chd_pack_uint(pack, fetch->origin);
     chd_pack_uint(pack, fetch->first);
     chd_pack_uint(pack, fetch->upto);
+    chd_pack_uint(pack, fetch->told);
 }
 
 void chd_mesh_pack_vector(chd_pack *pack, const chd_mesh_header *header,
@@ -162,7 +165,7 @@ void chd_mesh_repair_open(chd_pack *pack, const chd_mesh_header *header,
     chd_pack_uint(pack, repair->first);
     writer->last_at = chd_pack_uint_open(pack);
     chd_pack_uint(pack, repair->held);
-    chd_pack_uint(pack, repair->gone);
+    chd_pack_uint(pack, repair->told);
     writer->array_at = chd_pack_array_open(pack);
 }
 
@@ -174,14 +177,15 @@ void chd_mesh_repair_close(chd_pack *pack, const chd_repair_writer *writer,
 }
 
 size_t chd_mesh_lost_open(chd_pack *pack, const chd_mesh_header *header,
-                          uint64_t origin, uint64_t first, uint64_t last)
+                          const chd_mesh_lost *lost)
 {
     CHD_ASSERT(header->type == CHD_MESH_LOST);
 
-    chd_mesh_pack_header(pack, header, 4);
-    chd_pack_uint(pack, origin);
-    chd_pack_uint(pack, first);
-    chd_pack_uint(pack, last);
+    chd_mesh_pack_header(pack, header, 5);
+    chd_pack_uint(pack, lost->origin);
+    chd_pack_uint(pack, lost->first);
+    chd_pack_uint(pack, lost->last);
+    chd_pack_uint(pack, lost->told);
     return chd_pack_array_open(pack);
 }
 

@@ -8,14 +8,15 @@
 
 #include "proto/wire/mesh.h"
 
-/* [origin, first, upto]: send me origin's events first..upto. */
+/* [origin, first, upto, told]: send me origin's events first..upto. */
 typedef struct chd_mesh_fetch {
     uint64_t origin;
     uint64_t first; /* at least 1     */
     uint64_t upto;  /* at least first */
+    uint64_t told;  /* of the receiver's last LOST that counted, 0: none */
 } chd_mesh_fetch;
 
-/* [origin, first, last, held, gone, [record...]]: the answer. */
+/* [origin, first, last, held, told, [record...]]: the answer. */
 typedef struct chd_mesh_repair {
     uint64_t origin;
     uint64_t first; /* as asked                                            */
@@ -23,18 +24,20 @@ typedef struct chd_mesh_repair {
     uint64_t held;  /* up to where the sender has everything.  When last is
                        held, every event that has no record in the answers
                        so far is superseded by one that has               */
-    uint64_t gone;  /* of what begins at first, events up to here have left the
-                      sender's log, and LOST went before this; 0: none       */
+    uint64_t told;  /* when events from first on have left the sender's log:
+                       that of the LOST which says so; 0: none has         */
     uint32_t record_count;
     chd_bytes records; /* encoded; walk with chd_mesh_record_next          */
 } chd_mesh_repair;
 
-/* [origin, first, last, [topic...]]: of origin's events first..last some are
- * in the sender's log no more; they touched these topics, none: any topic. */
+/* [origin, first, last, told, [topic...]]: of origin's events first..last some
+ * are in the sender's log no more; those that left it since FETCH's told
+ * touched these topics, none: any topic. */
 typedef struct chd_mesh_lost {
     uint64_t origin;
     uint64_t first;
     uint64_t last;        /* at least first */
+    uint64_t told;        /* at least 1, and more each time */
     uint32_t topic_count; /* up to CHD_RESET_TOPICS_MAX */
     chd_bytes topics;     /* encoded; walk with chd_mesh_topic_next        */
 } chd_mesh_lost;
@@ -77,7 +80,7 @@ typedef struct chd_repair_writer {
     size_t array_at;
 } chd_repair_writer;
 
-/* Of repair, origin, first, held and gone are taken; append records with
+/* Of repair, origin, first, held and told are taken; append records with
  * chd_pack_raw. */
 void chd_mesh_repair_open(chd_pack *pack, const chd_mesh_header *header,
                           const chd_mesh_repair *repair,
@@ -85,9 +88,10 @@ void chd_mesh_repair_open(chd_pack *pack, const chd_mesh_header *header,
 void chd_mesh_repair_close(chd_pack *pack, const chd_repair_writer *writer,
                            uint64_t last, uint32_t count);
 
-/* Append topics with chd_pack_str. */
+/* Of lost, origin, first, last and told are taken; append topics with
+ * chd_pack_str. */
 size_t chd_mesh_lost_open(chd_pack *pack, const chd_mesh_header *header,
-                          uint64_t origin, uint64_t first, uint64_t last);
+                          const chd_mesh_lost *lost);
 void chd_mesh_lost_close(chd_pack *pack, size_t array_at, uint32_t count);
 
 #endif

@@ -70,16 +70,19 @@ static bool write_lost(chd_pack *pack, const chd_mesh_header *header,
     if (canary == SIM_CANARY_SHRUG && header->type == CHD_MESH_REPAIR &&
         chd_mesh_scan_repair(scan, fields, &repair) == CHD_OK) {
         lost_header.type = CHD_MESH_LOST;
-        const size_t at =
-            chd_mesh_lost_open(pack, &lost_header, repair.origin, repair.first,
-                               chd_max_u64(repair.first, repair.last));
+        lost = (chd_mesh_lost){
+            .origin = repair.origin,
+            .first = repair.first,
+            .last = chd_max_u64(repair.first, repair.last),
+            .told = 1,
+        };
+        const size_t at = chd_mesh_lost_open(pack, &lost_header, &lost);
         chd_mesh_lost_close(pack, at, 0);
         return true;
     }
     if (canary == SIM_CANARY_FORGET && header->type == CHD_MESH_LOST &&
         chd_mesh_scan_lost(scan, fields, &lost) == CHD_OK) {
-        const size_t at = chd_mesh_lost_open(pack, header, lost.origin,
-                                             lost.first, lost.last);
+        const size_t at = chd_mesh_lost_open(pack, header, &lost);
         chd_pack_str(pack, chd_bytes_str("another"));
         chd_mesh_lost_close(pack, at, 1);
         return true;

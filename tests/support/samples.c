@@ -311,7 +311,9 @@ static void mesh_repair_empty(chd_pack *pack)
 static void mesh_lost(chd_pack *pack)
 {
     const chd_mesh_header header = header_of(CHD_MESH_LOST);
-    const size_t at = chd_mesh_lost_open(pack, &header, NODE_B, 300, 1000);
+    static const chd_mesh_lost lost = {
+        .origin = NODE_B, .first = 300, .last = 1000, .told = 512};
+    const size_t at = chd_mesh_lost_open(pack, &header, &lost);
 
     chd_pack_str(pack, chd_bytes_str("episodes"));
     chd_pack_str(pack, chd_bytes_str("caf\xc3\xa9"));
@@ -321,7 +323,9 @@ static void mesh_lost(chd_pack *pack)
 static void mesh_lost_all(chd_pack *pack)
 {
     const chd_mesh_header header = header_of(CHD_MESH_LOST);
-    const size_t at = chd_mesh_lost_open(pack, &header, NODE_B, 1, 1);
+    static const chd_mesh_lost lost = {
+        .origin = NODE_B, .first = 1, .last = 1, .told = 1};
+    const size_t at = chd_mesh_lost_open(pack, &header, &lost);
 
     chd_mesh_lost_close(pack, at, 0);
 }

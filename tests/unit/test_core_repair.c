@@ -123,7 +123,9 @@ static chd_bytes lost_of(uint64_t node, uint64_t first, uint64_t last,
     chd_pack pack;
 
     chd_pack_init(&pack, buf, sizeof(buf));
-    const size_t at = chd_mesh_lost_open(&pack, &header, 77, first, last);
+    const chd_mesh_lost lost = {
+        .origin = 77, .first = first, .last = last, .told = 3};
+    const size_t at = chd_mesh_lost_open(&pack, &header, &lost);
     for (; topics[count] != NULL; count++) {
         chd_pack_str(&pack, chd_bytes_str(topics[count]));
     }
@@ -151,7 +153,7 @@ static chd_bytes fetch_of(uint64_t node, const chd_mesh_fetch *fetch)
 /* 78 asks for events. */
 static void fetch(uint64_t origin, uint64_t first, uint64_t upto)
 {
-    const chd_mesh_fetch question = {origin, first, upto};
+    const chd_mesh_fetch question = {origin, first, upto, 0};
 
     rig_control(bench, CHD_PEER_NONE, fetch_of(78, &question));
 }
@@ -410,7 +412,7 @@ Test(core_repair, what_several_members_lost_resets_its_topics)
     cr_assert_eq(bench->traces[CHD_TRACE_GAP], 1);
 
     const chd_mesh_repair rest = {
-        .origin = 77, .first = 2, .last = 3, .held = 4, .gone = 3};
+        .origin = 77, .first = 2, .last = 3, .held = 4, .told = 3};
     const uint64_t teller = bench->said_to == peer_77 ? 77 : 78;
     rig_control(bench, CHD_PEER_NONE,
                 repair_of(teller, &rest, (const uint64_t[]){0}));
@@ -427,7 +429,7 @@ Test(core_repair, what_a_reset_stood_for_does_not_come_late)
 {
     static const char *const topics[] = {"t", NULL};
     const chd_mesh_repair rest = {
-        .origin = 77, .first = 2, .last = 3, .held = 4, .gone = 2};
+        .origin = 77, .first = 2, .last = 3, .held = 4, .told = 3};
 
     hear(1, 1);
     hear(4, 4);
@@ -473,7 +475,7 @@ Test(core_repair, without_topics_everything_is_reset)
 Test(core_repair, an_answer_whose_loss_was_not_told_is_not_taken)
 {
     const chd_mesh_repair gone = {
-        .origin = 77, .first = 2, .last = 4, .held = 4, .gone = 3};
+        .origin = 77, .first = 2, .last = 4, .held = 4, .told = 3};
 
     hear(1, 1);
     hear(4, 4);
@@ -512,7 +514,8 @@ static chd_bytes lost_of_55(uint64_t node)
     chd_pack pack;
 
     chd_pack_init(&pack, buf, sizeof(buf));
-    chd_mesh_lost_close(&pack, chd_mesh_lost_open(&pack, &header, 55, 4, 9), 0);
+    const chd_mesh_lost lost = {.origin = 55, .first = 4, .last = 9, .told = 3};
+    chd_mesh_lost_close(&pack, chd_mesh_lost_open(&pack, &header, &lost), 0);
     return chd_pack_bytes(&pack);
 }
 
@@ -655,12 +658,12 @@ Test(core_repair, a_baseline_that_was_skipped_is_told_as_gone)
     cr_assert_eq(bench->lost.first, 5);
     cr_assert_eq(bench->lost.last, head);
     cr_assert_eq(bench->lost.topic_count, 0, "any topic");
-    cr_assert_eq(bench->repair.gone, head);
+    cr_assert_eq(bench->repair.told, bench->lost.told);
     cr_assert_eq(bench->repair.last, head);
     cr_assert_eq(bench->repair.record_count, 0);
     fetch(79, head + 1, CHD_SEQ_MAX);
     cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
-    cr_assert_eq(bench->repair.gone, 0);
+    cr_assert_eq(bench->repair.told, 0);
     finish();
 }
 
@@ -677,7 +680,7 @@ Test(core_repair, what_was_evicted_is_told_with_its_topics)
     cr_assert_eq(bench->lost.topic_count, 1);
     cr_assert(chd_mesh_topic_next(&bench->lost.topics, &topic));
     cr_assert(chd_bytes_equal(topic, chd_bytes_str("t")));
-    cr_assert_eq(bench->repair.gone, bench->lost.last);
+    cr_assert_eq(bench->repair.told, bench->lost.told);
     const uint64_t gone = bench->lost.last;
     fetch(77, gone + 1, CHD_SEQ_MAX);
     cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
@@ -717,7 +720,7 @@ Test(core_repair, no_damaged_message_hurts)
     static const char *const topics[] = {"t", "u", NULL};
     const chd_mesh_repair repair = {
         .origin = 77, .first = 2, .last = 5, .held = 6};
-    const chd_mesh_fetch question = {77, 2, 5};
+    const chd_mesh_fetch question = {77, 2, 5, 0};
 
     hear(1, 1);
     hear(6, 6);

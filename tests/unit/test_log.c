@@ -104,7 +104,7 @@ Test(log, what_was_evicted_is_told_to_readers_and_by_topic)
     chd_log *log = new_log();
     chd_log_cursor cursor = {0};
     chd_log_entry entry;
-    const chd_forgotten_query all = {7, 1};
+    const chd_forgotten_query all = {7, 1, 0};
     uint32_t at = 0;
     chd_bytes topic;
 

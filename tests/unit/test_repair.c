@@ -52,13 +52,14 @@ static chd_err fetch_back(const chd_mesh_fetch *sent, chd_mesh_fetch *fetch)
 
 Test(repair, a_fetch_comes_back_as_it_was_sent)
 {
-    const chd_mesh_fetch sent = {NODE, CHD_SEQ_MAX - 1, CHD_SEQ_MAX};
+    const chd_mesh_fetch sent = {NODE, CHD_SEQ_MAX - 1, CHD_SEQ_MAX, 3};
     chd_mesh_fetch fetch;
 
     cr_assert_eq(fetch_back(&sent, &fetch), CHD_OK);
     cr_assert_eq(fetch.origin, NODE);
     cr_assert_eq(fetch.first, CHD_SEQ_MAX - 1);
     cr_assert_eq(fetch.upto, CHD_SEQ_MAX);
+    cr_assert_eq(fetch.told, 3);
 }
 
 Test(repair, a_fetch_asks_for_something)
@@ -67,13 +68,14 @@ Test(repair, a_fetch_asks_for_something)
         chd_mesh_fetch fetch;
         chd_err err;
     } cases[] = {
-        {{1, 1, 1}, CHD_OK},
-        {{1, 9, 20}, CHD_OK},
-        {{0, 5, 5}, CHD_ERANGE},
-        {{1, 0, 1}, CHD_ERANGE},
-        {{1, 6, 5}, CHD_ERANGE},
-        {{1, 5, CHD_SEQ_MAX + 1}, CHD_ERANGE},
-        {{1, CHD_SEQ_MAX + 1, CHD_SEQ_MAX + 1}, CHD_ERANGE},
+        {{1, 1, 1, 0}, CHD_OK},
+        {{1, 9, 20, 5}, CHD_OK},
+        {{0, 5, 5, 0}, CHD_ERANGE},
+        {{1, 0, 1, 0}, CHD_ERANGE},
+        {{1, 6, 5, 0}, CHD_ERANGE},
+        {{1, 5, CHD_SEQ_MAX + 1, 0}, CHD_ERANGE},
+        {{1, CHD_SEQ_MAX + 1, CHD_SEQ_MAX + 1, 0}, CHD_ERANGE},
+        {{1, 5, 5, CHD_SEQ_MAX + 1}, CHD_ERANGE},
     };
 
     for (size_t i = 0; i < CHD_COUNT(cases); i++) {
@@ -123,7 +125,7 @@ Test(repair, a_repair_comes_back_as_it_was_sent)
 {
     static const uint64_t seqs[] = {10, 12, 0};
     const chd_mesh_repair sent = {
-        .origin = 5, .first = 9, .last = 300, .held = 301, .gone = 9};
+        .origin = 5, .first = 9, .last = 300, .held = 301, .told = 9};
     chd_mesh_repair repair;
     chd_event event;
     chd_bytes record;
@@ -133,7 +135,7 @@ Test(repair, a_repair_comes_back_as_it_was_sent)
     cr_assert_eq(repair.first, 9);
     cr_assert_eq(repair.last, 300);
     cr_assert_eq(repair.held, 301);
-    cr_assert_eq(repair.gone, 9);
+    cr_assert_eq(repair.told, 9);
     cr_assert_eq(repair.record_count, 2);
     for (uint64_t seq = 10; seq <= 12; seq += 2) {
         cr_assert(chd_mesh_record_next(&repair.records, &event, &record));
@@ -238,8 +240,7 @@ static chd_err lost_back(const chd_mesh_lost *sent, chd_bytes topic,
     const chd_mesh_header header = header_of(CHD_MESH_LOST);
     uint32_t fields = 0;
 
-    const size_t at = chd_mesh_lost_open(&pack, &header, sent->origin,
-                                         sent->first, sent->last);
+    const size_t at = chd_mesh_lost_open(&pack, &header, sent);
     for (uint32_t i = 0; i < sent->topic_count; i++) {
         chd_pack_str(&pack, topic);
     }
@@ -256,6 +257,7 @@ Test(repair, lost_comes_back_as_it_was_sent)
     const chd_mesh_lost sent = {.origin = 5,
                                 .first = CHD_SEQ_MAX,
                                 .last = CHD_SEQ_MAX,
+                                .told = 7,
                                 .topic_count = 3};
     chd_mesh_lost lost;
     chd_bytes topic;
@@ -264,6 +266,7 @@ Test(repair, lost_comes_back_as_it_was_sent)
     cr_assert_eq(lost.origin, 5);
     cr_assert_eq(lost.first, CHD_SEQ_MAX);
     cr_assert_eq(lost.last, CHD_SEQ_MAX);
+    cr_assert_eq(lost.told, 7);
     cr_assert_eq(lost.topic_count, 3);
     for (uint32_t i = 0; i < 3; i++) {
         cr_assert(chd_mesh_topic_next(&lost.topics, &topic));
@@ -278,12 +281,14 @@ Test(repair, lost_is_a_range_that_begins_at_1_or_later)
         chd_mesh_lost lost;
         chd_err err;
     } cases[] = {
-        {{.origin = 1, .first = 1, .last = 1}, CHD_OK},
-        {{.origin = 1, .first = 1, .last = CHD_SEQ_MAX}, CHD_OK},
-        {{.origin = 0, .first = 1, .last = 1}, CHD_ERANGE},
-        {{.origin = 1, .first = 0, .last = 1}, CHD_ERANGE},
-        {{.origin = 1, .first = 2, .last = 1}, CHD_ERANGE},
-        {{.origin = 1, .first = 1, .last = CHD_SEQ_MAX + 1}, CHD_ERANGE},
+        {{.origin = 1, .first = 1, .last = 1, .told = 1}, CHD_OK},
+        {{.origin = 1, .first = 1, .last = CHD_SEQ_MAX, .told = 1}, CHD_OK},
+        {{.origin = 1, .first = 1, .last = 1}, CHD_ERANGE},
+        {{.origin = 0, .first = 1, .last = 1, .told = 1}, CHD_ERANGE},
+        {{.origin = 1, .first = 0, .last = 1, .told = 1}, CHD_ERANGE},
+        {{.origin = 1, .first = 2, .last = 1, .told = 1}, CHD_ERANGE},
+        {{.origin = 1, .first = 1, .last = CHD_SEQ_MAX + 1, .told = 1},
+         CHD_ERANGE},
     };
 
     for (size_t i = 0; i < CHD_COUNT(cases); i++) {
@@ -295,7 +300,7 @@ Test(repair, lost_is_a_range_that_begins_at_1_or_later)
 
 Test(repair, lost_names_up_to_1024_topics)
 {
-    chd_mesh_lost sent = {.origin = 1, .first = 1, .last = 1};
+    chd_mesh_lost sent = {.origin = 1, .first = 1, .last = 1, .told = 1};
     chd_mesh_lost lost;
 
     sent.topic_count = CHD_RESET_TOPICS_MAX;
@@ -308,7 +313,7 @@ Test(repair, topics_of_lost_are_valid)
 {
     static uint8_t longest[CHD_TOPIC_BYTES_MAX + 1];
     const chd_mesh_lost sent = {
-        .origin = 1, .first = 1, .last = 1, .topic_count = 1};
+        .origin = 1, .first = 1, .last = 1, .told = 1, .topic_count = 1};
     chd_mesh_lost lost;
 
     memset(longest, 'x', sizeof(longest));
@@ -432,7 +437,7 @@ Test(repair, writing_a_message_of_another_type_aborts, .signal = SIGABRT)
 {
     chd_pack pack = pack_begin();
     const chd_mesh_header header = header_of(CHD_MESH_REPAIR);
-    const chd_mesh_fetch fetch = {1, 1, 1};
+    const chd_mesh_fetch fetch = {1, 1, 1, 0};
 
     chd_mesh_pack_fetch(&pack, &header, &fetch);
 }
