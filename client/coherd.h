@@ -42,12 +42,13 @@
  *     it, and keep it.
  *  2. A RESET is not an error but the other half of the promise: events of the
  *     topic may have been missed, so drop everything cached for it.  One comes
- *     for each topic after every (re)connect.  A program without on_reset
+ *     for each topic at first, and after a reconnect unless it is to the same
+ *     sidecar and nothing was missed.  A program without on_reset
  *     serves stale entries sooner or later; coherd_open refuses to open a
  *     client that has on_event and no on_reset.
- *  3. Between an interruption and its RESET nothing can tell you what became
- *     stale.  coherd_is_connected and on_state say when that is so; give your
- *     entries a TTL that you can live with.
+ *  3. During an interruption nothing can tell you what became stale.
+ *     coherd_is_connected and on_state say when that is so; give your entries
+ *     a TTL that you can live with.
  *  4. Callbacks must not block: while one runs, nothing else is delivered, and
  *     a session that does not keep up is reset.  Drop the entry and return;
  *     load it when somebody asks for it.  A callback that takes a lock which
@@ -60,11 +61,15 @@
  *     will see it dropped.
  *  7. COHERD_OK from a publish without waiting means: taken into this client's
  *     window, sent as soon as possible, and sent again if the sidecar dies.
- *     A process that exits right away takes its window with it: wait with
- *     COHERD_WAIT_ACCEPTED, or call coherd_flush before the end.
- *  8. When the sidecar or the connection dies before the receipt arrives, the
- *     event is published again, and may come twice.  Dropping twice does no
- *     harm; messages that count something need an id of their own.
+ *     It stays there until the sidecar has reported that one more sidecar has
+ *     it, or that there is no other.  A process that exits right away takes
+ *     its window with it: call coherd_flush before the end.  With
+ *     COHERD_WAIT_ACCEPTED alone, the death of both the process and its
+ *     sidecar within the next moments can still lose the event.
+ *  8. When the sidecar dies, what is in the window is published again.  Others
+ *     recognise what they had already, so updates and messages do not come
+ *     twice, as far as their tables reach (docs/guarantees.md); messages that
+ *     count something need an id of their own.  Invalidations may come twice.
  *  9. After fork() the parent's client goes on as if nothing had happened.  The
  *     child may use the same handle: its first call closes the inherited
  *     descriptors without a word, and starts over as a new client that has the
@@ -268,8 +273,8 @@ typedef struct coherd_options {
                      void *arg);
     void *arg;
 
-    /* Bytes of publishes that may wait for the sidecar: 0 is 1 MiB, else
-     * 128 KiB to 64 MiB. */
+    /* Bytes of publishes that may wait until they are replicated: 0 is 1 MiB,
+     * else 128 KiB to 64 MiB. */
     size_t window_bytes;
 
     uint64_t reserved[8]; /* 0 */
@@ -289,7 +294,7 @@ COHERD_API coherd_err coherd_open(const coherd_options *options,
 
 /* Close a client and free it.  Calls of other threads that are waiting return
  * COHERD_ERR_CLOSED first; no callback runs any more when it returns.
- * Publishes that the sidecar has not accepted may be lost: see coherd_flush.
+ * Publishes that are not replicated may be lost: see coherd_flush.
  *
  * Blocking: until a callback that is running has returned.
  * Owns:   *client is consumed and set to NULL.  Safe on NULL, and twice.
@@ -403,10 +408,13 @@ COHERD_API coherd_err coherd_publish(coherd_client *client, const char *topic,
                                      const coherd_publish_options *options,
                                      coherd_receipt *receipt);
 
-/* Wait until everything published so far is accepted by the sidecar, or left
- * the window because it is too large for it (coherd_state tells).
+/* Wait until everything published so far has left the window: it is accepted
+ * and replicated, which means that one more sidecar has it or that there is no
+ * other, or it is too large for the sidecar (coherd_state tells).  A sidecar
+ * of an older release does not tell what is replicated; accepted is all then.
  *
- * Blocking: for timeout_ms; negative: for ever.
+ * Blocking: for timeout_ms; negative: for ever.  With other sidecars it takes
+ *           some 10 ms and a round trip to one of them.
  * Errors: COHERD_ERR_TIMEOUT, COHERD_ERR_MODE (inside a callback),
  *         COHERD_ERR_CLOSED, COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM.
  */

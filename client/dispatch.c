@@ -179,6 +179,10 @@ static next_step handle(coherd_client *client, chd_bytes message, bool keep)
     case CHD_DELIVERY_RECEIPT:
         on_receipt(client, &delivery.local.u.receipt);
         break;
+    case CHD_DELIVERY_REPLICATED:
+        client->room++;
+        pthread_cond_broadcast(&client->changed);
+        break;
     case CHD_DELIVERY_REPORT:
         on_report(client, delivery.local.u.report.request, message);
         break;

@@ -41,7 +41,8 @@
 #define CHD_BATCH_BYTES (64 * 1024)
 
 /* A record around its payload: 1 (array) + 9 (seq) + 1 + 5 (flags) + 9 (hlc) +
- * 2 + topic + 1 + 3 + target + 5 + payload, rounded up. */
+ * 2 + topic + 1 + 3 + target + 5 + payload + 9 (client) + 9 (number), rounded
+ * up. */
 #define CHD_RECORD_OVERHEAD_MAX                                                \
     (64 + CHD_TOPIC_BYTES_MAX + CHD_TARGET_BYTES_MAX)
 #define CHD_RECORD_BYTES_MAX (CHD_RECORD_OVERHEAD_MAX + CHD_PAYLOAD_BYTES_MAX)
@@ -79,7 +80,8 @@
  * session waits in the log, and is RESET when the log leaves it behind. */
 #define CHD_SESSION_WINDOW_BYTES (512 * 1024)
 
-/* Bytes of publishes that a client keeps until their receipts.  More:
+/* Bytes of publishes that a client keeps until they are replicated, and that
+ * it sends without a receipt.  More:
  * COHERD_ERR_AGAIN, or the call waits. */
 #define CHD_PUBLISH_WINDOW_BYTES (1024 * 1024)
 
@@ -124,6 +126,16 @@
 /* Own events in the log that were not broadcast yet.  More: sessions are not
  * read from. */
 #define CHD_UNSENT_BYTES_MAX ((size_t)1024 * 1024)
+
+/* Publishing clients of the whole mesh whose publications are remembered, and
+ * ranges of them for each.  More: the one that was quiet for longest is
+ * forgotten, and what it publishes again may be delivered twice. */
+#define CHD_PUBLISHERS_MAX 4096
+#define CHD_PUBLISHED_RANGES_MAX 16
+
+/* Points in a session's publishes whose replication is waited for one by one.
+ * More: the newest one moves on, and is reported when all of it is there. */
+#define CHD_REPLICATION_MARKS_MAX 16
 
 /* EVENTS messages that wait behind a gap.  More: fetched again. */
 #define CHD_HOLD_BYTES_MAX ((size_t)2 * 1024 * 1024)

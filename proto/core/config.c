@@ -1,5 +1,7 @@
 #include "proto/core/state.h"
 
+#include "proto/base/hash.h"
+
 void chd_core_config_init(chd_core_config *config)
 {
     *config = (chd_core_config){
@@ -73,6 +75,9 @@ static chd_err build(chd_core *core)
                             config->session_count_max, mem, &core->route);
     }
     if (err == CHD_OK) {
+        err = chd_published_new(chd_mix64(config->seed), mem, &core->published);
+    }
+    if (err == CHD_OK) {
         err = chd_hold_init(&core->hold, mem);
     }
     if (err == CHD_OK) {
@@ -117,6 +122,7 @@ chd_err chd_core_new(const chd_core_config *config, const chd_mem *mem,
     made->drain_due_ns = CHD_NEVER_NS;
     made->repair_due_ns = CHD_NEVER_NS;
     made->held_back_ns = CHD_NEVER_NS;
+    made->hurry_due_ns = CHD_NEVER_NS;
     made->serve_ns = now.mono_ns;
     made->serve_budget = CHD_REPAIR_BYTES_PER_SECOND / 4;
     made->dns_answer_ns = now.mono_ns;
@@ -143,6 +149,7 @@ void chd_core_destroy(chd_core **core)
     chd_vector_destroy(&(*core)->vector);
     chd_peers_fini(&(*core)->peers);
     chd_route_destroy(&(*core)->route);
+    chd_published_destroy(&(*core)->published);
     chd_hold_fini(&(*core)->hold);
     chd_pace_fini(&(*core)->pace);
     chd_free(mem, (*core)->repairs);

@@ -351,6 +351,9 @@ static chd_err on_pong(chd_core *core, control *message, chd_out *out)
          * peer: a time that never was counts as no time at all. */
         peer->rtt_ns = chd_since(core->now.mono_ns, pong.t0);
         peer->head = chd_max_u64(peer->head, pong.head);
+        if (pong.received <= core->sent) {
+            peer->answered = chd_max_u64(peer->answered, pong.received);
+        }
         const chd_claim claim = {
             .origin = peer->node,
             .seq = pong.head,

@@ -34,8 +34,16 @@ void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
         .topic = event->topic,
         .record = record,
     };
+    const bool repeated =
+        !chd_published_note(core->published, event->client, event->number);
+
+    core->stats.repeated += repeated;
     if (event->kind == CHD_KIND_INVALIDATE) {
+        /* Also one that is repeated: elsewhere it may already stand for others
+         * that will not come here any more. */
         set_subject(&entry, event);
+    } else {
+        entry.quiet = repeated;
     }
     if (in_order) {
         chd_log_supersede(core->log, &entry);
@@ -150,22 +158,6 @@ void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out)
     session->receipt_due = false;
 }
 
-/* A RESET names no topic, so it covers every one. */
-static void send_reset(chd_core *core, uint32_t index, chd_out *out)
-{
-    chd_session *session = &core->sessions[index];
-    chd_pack pack = chd_out_pack(out, FRAME_SLACK);
-
-    session->position++;
-    chd_local_pack_reset(&pack, session->position, session->reset, NULL, 0);
-    const chd_bytes bytes = chd_out_keep(out, &pack);
-    send_local(out, index, bytes);
-    session->sent_bytes += bytes.len;
-    core->stats.resets++;
-    chd_core_trace(out, CHD_TRACE_SESSION_RESET, NULL, index, session->reset);
-    session->reset = 0;
-}
-
 /* Read on to the next event that the session wants.  Own events that the pace
  * holds back wait here, too: no session is ahead of the mesh, so that nothing
  * was delivered which could die with this node unheard. */
@@ -181,11 +173,48 @@ static bool next_wanted(chd_core *core, uint32_t index, chd_log_cursor *cursor,
             *cursor = before;
             return false;
         }
-        if (chd_route_wants(core->route, index, entry->topic_hash,
-                            entry->topic)) {
+        if (!entry->quiet && chd_route_wants(core->route, index,
+                                             entry->topic_hash, entry->topic)) {
             return true;
         }
     }
+}
+
+uint64_t chd_core_next_of(chd_core *core, uint32_t index)
+{
+    chd_session *session = &core->sessions[index];
+    chd_log_cursor cursor = session->cursor;
+    chd_log_entry entry;
+
+    if (session->reset != 0 || session->resuming ||
+        chd_log_overran(core->log, &cursor)) {
+        return 0;
+    }
+    if (!next_wanted(core, index, &cursor, &entry)) {
+        session->cursor = cursor;
+    }
+    return session->cursor.number + 1;
+}
+
+/* Without names it covers every topic. */
+static void send_reset(chd_core *core, uint32_t index, chd_reset_reason reason,
+                       const chd_local_list *names, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+    const chd_local_reset reset = {
+        .position = ++session->position,
+        .reason = (uint64_t)reason,
+        .filters = *names,
+        .next = chd_core_next_of(core, index),
+    };
+    chd_pack pack = chd_out_pack(out, FRAME_SLACK + names->encoded.len);
+
+    chd_local_pack_reset(&pack, &reset);
+    const chd_bytes bytes = chd_out_keep(out, &pack);
+    send_local(out, index, bytes);
+    session->sent_bytes += bytes.len;
+    core->stats.resets++;
+    chd_core_trace(out, CHD_TRACE_SESSION_RESET, NULL, index, (uint64_t)reason);
 }
 
 /* Send one batch of one origin's events; there is something to send. */
@@ -208,7 +237,7 @@ static void send_batch(chd_core *core, uint32_t index, chd_log_entry *entry,
              next_wanted(core, index, &cursor, entry) &&
              entry->origin == origin);
 
-    chd_local_events_close(&pack, array_at, count);
+    chd_local_events_close(&pack, array_at, count, session->cursor.number + 1);
     const chd_bytes bytes = chd_out_keep(out, &pack);
     send_local(out, index, bytes);
     session->position += count;
@@ -227,12 +256,15 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
 {
     chd_session *session = &core->sessions[index];
 
-    if (!chd_out_has_room(out, 3, CHD_FRAME_BYTES_MAX)) {
+    if (!chd_out_has_room(out, 4, CHD_FRAME_BYTES_MAX)) {
         core->more = true;
         return;
     }
     if (session->receipt_due) {
         chd_core_send_receipt(core, index, out);
+    }
+    if (session->resuming) {
+        return;
     }
     if (chd_route_session_count(core->route, index) == 0) {
         session->cursor = chd_core_newest(core);
@@ -249,7 +281,10 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
             return;
         }
         if (session->reset != 0) {
-            send_reset(core, index, out);
+            const chd_local_list all = {0, {NULL, 0}};
+            const chd_reset_reason reason = session->reset;
+            session->reset = 0;
+            send_reset(core, index, reason, &all, out);
             continue;
         }
         chd_log_entry entry;
@@ -263,27 +298,83 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
     }
 }
 
+/* Remember to report when everything accepted so far is replicated. */
+static void wait_for_replication(chd_session *session)
+{
+    const chd_mark_seq mark = {session->receipt.request, session->receipt.seq};
+
+    session->mark_due = false;
+    if (session->mark_count < CHD_REPLICATION_MARKS_MAX) {
+        session->mark_count++;
+    }
+    session->marks[session->mark_count - 1] = mark;
+}
+
+/* Tell the session what is replicated by now; false when it is nothing new. */
+static bool report_replicated(chd_core *core, uint32_t index, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+    uint32_t done = 0;
+
+    if (session->mark_due) {
+        wait_for_replication(session);
+    }
+    while (done < session->mark_count &&
+           session->marks[done].seq <= core->replicated) {
+        done++;
+    }
+    if (done == 0) {
+        return false;
+    }
+    if (!chd_out_has_room(out, 1, FRAME_SLACK)) {
+        core->more = true;
+        return false;
+    }
+    chd_pack pack = chd_out_pack(out, FRAME_SLACK);
+    chd_local_pack_replicated(&pack, session->marks[done - 1].request);
+    send_local(out, index, chd_out_keep(out, &pack));
+    session->mark_count -= done;
+    memmove(session->marks, session->marks + done,
+            session->mark_count * sizeof(chd_mark_seq));
+    return true;
+}
+
 void chd_core_deliver(chd_core *core, chd_out *out)
 {
     const uint32_t high = core->session_high;
+    bool waits = false;
+    bool progress = false;
 
+    chd_core_judge_replicated(core);
     for (uint32_t n = 0; n < high; n++) {
         const uint32_t index = (core->session_turn + n) % high;
         const chd_session *session = &core->sessions[index];
         if (session->open && session->greeted) {
             deliver_to(core, index, out);
+            progress |= report_replicated(core, index, out);
+            waits |= session->mark_count > 0;
         }
     }
+    chd_core_hurry_later(core, waits, progress);
     /* Whoever is served last this time is served first next time. */
     core->session_turn = high == 0 ? 0 : (core->session_turn + 1) % high;
 }
 
+/* Who is not here now, and comes back, has missed it. */
+static void note_reset(chd_core *core)
+{
+    core->reset_number = chd_log_mark(core->log);
+    core->stats.misses++;
+}
+
 void chd_core_reset_all(chd_core *core, chd_reset_reason reason)
 {
+    note_reset(core);
     for (uint32_t i = 0; i < core->session_high; i++) {
         chd_session *session = &core->sessions[i];
         if (session->open && session->greeted && session->reset == 0 &&
-            chd_route_session_count(core->route, i) > 0) {
+            (session->resuming ||
+             chd_route_session_count(core->route, i) > 0)) {
             session->reset = reason;
         }
     }
@@ -317,6 +408,10 @@ static void reset_session(chd_core *core, uint32_t index,
     if (session->reset != 0) {
         return;
     }
+    if (session->resuming) {
+        session->reset = CHD_RESET_LOST;
+        return;
+    }
     chd_pack scratch;
     chd_pack_init(&scratch, core->names, CHD_NAMES_BYTES_MAX);
     names.count = wanted_topics(core, index, lost, &scratch);
@@ -329,14 +424,7 @@ static void reset_session(chd_core *core, uint32_t index,
         session->reset = CHD_RESET_LOST;
         return;
     }
-    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
-    session->position++;
-    chd_local_pack_reset_list(&pack, session->position, CHD_RESET_LOST, &names);
-    const chd_bytes bytes = chd_out_keep(out, &pack);
-    send_local(out, index, bytes);
-    session->sent_bytes += bytes.len;
-    core->stats.resets++;
-    chd_core_trace(out, CHD_TRACE_SESSION_RESET, NULL, index, CHD_RESET_LOST);
+    send_reset(core, index, CHD_RESET_LOST, &names, out);
 }
 
 void chd_core_reset_topics(chd_core *core, const chd_mesh_lost *lost,
@@ -346,6 +434,7 @@ void chd_core_reset_topics(chd_core *core, const chd_mesh_lost *lost,
         chd_core_reset_all(core, CHD_RESET_LOST);
         return;
     }
+    note_reset(core);
     for (uint32_t i = 0; i < core->session_high; i++) {
         if (core->sessions[i].open && core->sessions[i].greeted) {
             reset_session(core, i, lost, out);

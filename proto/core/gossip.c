@@ -27,7 +27,12 @@ void chd_core_compare(chd_core *core, chd_peer *peer, uint64_t digest,
         peer->differs = 0;
         return;
     }
+    if (peer->differs > 0 && !chd_elapsed(core->now.mono_ns, peer->differed_ns,
+                                          core->config.ping_interval / 2)) {
+        return; /* pinged in a hurry: what differs is still on its way */
+    }
     peer->differs++;
+    peer->differed_ns = core->now.mono_ns;
     if (peer->differs < 2 || core->now.mono_ns < core->vector_due_ns ||
         !peer->dialled) {
         return;

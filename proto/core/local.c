@@ -59,6 +59,20 @@ void chd_core_on_session_closed(chd_core *core, uint32_t index, chd_out *out)
     end_session(core, index);
 }
 
+/* The stream goes on where the library says that it stopped, if that was this
+ * sidecar's, nothing has left the log since, and no RESET was owed. */
+static bool can_resume(const chd_core *core, const chd_local_hello *hello,
+                       chd_log_cursor *cursor)
+{
+    if (hello->next == 0 || hello->node != core->config.node) {
+        return false;
+    }
+    *cursor = (chd_log_cursor){.number = hello->next - 1};
+    return cursor->number >= core->reset_number &&
+           cursor->number <= chd_log_end(core->log) &&
+           !chd_log_overran(core->log, cursor);
+}
+
 static void on_hello(chd_core *core, uint32_t index,
                      const chd_local_hello *hello, chd_out *out)
 {
@@ -76,7 +90,10 @@ static void on_hello(chd_core *core, uint32_t index,
     session->greeted = true;
     session->client = hello->client;
     session->pid = hello->pid;
-    session->cursor = chd_core_newest(core);
+    session->resuming = can_resume(core, hello, &session->cursor);
+    if (!session->resuming) {
+        session->cursor = chd_core_newest(core);
+    }
     chd_core_trace_text(out, CHD_TRACE_SESSION_OPEN, NULL, index, hello->pid,
                         hello->name);
 
@@ -90,6 +107,8 @@ static void on_hello(chd_core *core, uint32_t index,
         .window_bytes = CHD_PUBLISH_WINDOW_BYTES,
         .payload_max = config->payload_max,
         .ping_interval_ms = config->ping_interval / CHD_MS,
+        .resumed = session->resuming,
+        .features = CHD_FEATURE_REPLICATED,
     };
     chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
     chd_local_pack_welcome(&pack, &welcome);
@@ -102,39 +121,73 @@ static void confirm_subscription(chd_core *core, uint32_t index,
                                  const chd_local_list *filters, chd_out *out)
 {
     chd_session *session = &core->sessions[index];
-    chd_local_list names = *filters;
+    chd_local_reset reset = {
+        .position = ++session->position,
+        .reason = CHD_RESET_SUBSCRIBED,
+        .filters = *filters,
+        .next = chd_core_next_of(core, index),
+    };
     chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
 
-    if (names.count > CHD_RESET_TOPICS_MAX) {
-        names = (chd_local_list){0, {NULL, 0}};
+    if (filters->count > CHD_RESET_TOPICS_MAX) {
+        reset.filters = (chd_local_list){0, {NULL, 0}};
     }
-    session->position++;
-    chd_local_pack_reset_list(&pack, session->position, CHD_RESET_SUBSCRIBED,
-                              &names);
+    chd_local_pack_reset(&pack, &reset);
     session->sent_bytes += pack.len;
     core->stats.resets++;
     send(index, &pack, out);
 }
 
-static void on_subscribe(chd_core *core, uint32_t index,
-                         const chd_local_list *filters, chd_out *out)
+/* Returns false when there are too many, and the session has ended. */
+static bool add_filters(chd_core *core, uint32_t index,
+                        const chd_local_list *filters, chd_out *out)
 {
     chd_local_list rest = *filters;
     chd_filter filter;
 
-    if (chd_route_session_count(core->route, index) == 0) {
-        core->sessions[index].cursor = chd_core_newest(core);
-    }
     while (chd_local_filter_next(&rest, &filter)) {
         if (chd_route_add(core->route, index, &filter) != CHD_OK) {
             fail(core, index, CHD_LOCAL_ERR_LIMIT,
                  "too many subscriptions: subscribe to a prefix instead", out);
-            return;
+            return false;
         }
     }
-    if (filters->count > 0) {
+    return true;
+}
+
+static void on_subscribe(chd_core *core, uint32_t index,
+                         const chd_local_list *filters, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+
+    if (chd_route_session_count(core->route, index) == 0 &&
+        !session->resuming) {
+        session->cursor = chd_core_newest(core);
+    }
+    if (add_filters(core, index, filters, out) && filters->count > 0) {
         confirm_subscription(core, index, filters, out);
     }
+}
+
+/* Subscriptions that the session had.  Nothing is read from the log before all
+ * of them are known: what one does not want, another may. */
+static void on_resume(chd_core *core, uint32_t index,
+                      const chd_local_resume *resume, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+
+    if (!session->resuming) {
+        fail(core, index, CHD_LOCAL_ERR_STATE, "there is nothing to resume",
+             out);
+        return;
+    }
+    if (!add_filters(core, index, &resume->filters, out) || resume->more) {
+        return;
+    }
+    session->resuming = false;
+    core->stats.sessions_resumed++;
+    chd_core_trace(out, CHD_TRACE_SESSION_RESUMED, NULL, index,
+                   chd_log_end(core->log) - session->cursor.number);
 }
 
 static void on_unsubscribe(chd_core *core, uint32_t index,
@@ -157,6 +210,9 @@ static void accept(chd_core *core, chd_event *event)
     if (core->sent == core->head) {
         /* Whatever lies before it in the log is not ours to send. */
         core->sent_cursor = chd_log_cursor_at_end(core->log);
+    }
+    if (event->number != 0) {
+        chd_published_accept(core->published, event->client, event->number);
     }
     core->head++;
     core->hlc = chd_hlc_next(core->hlc, core->now.wall_ms);
@@ -181,6 +237,7 @@ static void on_publish(chd_core *core, uint32_t index,
 {
     chd_session *session = &core->sessions[index];
     chd_local_list items = publish->items;
+    uint64_t number = session->client == 0 ? 0 : publish->number;
     chd_event event;
 
     if (core->state == CHD_NODE_DRAINING) {
@@ -194,11 +251,22 @@ static void on_publish(chd_core *core, uint32_t index,
             return;
         }
     }
-    items = publish->items;
-    while (chd_local_item_next(&items, &event)) {
+    /* After a broken connection the library says again what it has no answer
+     * for.  What was accepted then is not accepted twice. */
+    const uint64_t before =
+        number == 0 ? 0
+                    : chd_published_accepted(core->published, session->client);
+    for (items = publish->items; chd_local_item_next(&items, &event);
+         number += number > 0) {
+        if (number > 0 && number <= before) {
+            continue;
+        }
+        event.client = session->client;
+        event.number = number;
         chd_core_make_room(core, event.value.len, out);
         accept(core, &event);
     }
+    session->mark_due = true;
     session->receipt = (chd_local_receipt){
         .request = publish->request,
         .origin = core->config.node,
@@ -233,7 +301,8 @@ static void on_ping(chd_core *core, uint32_t index, uint64_t c0, chd_out *out)
 {
     chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
 
-    chd_local_pack_pong(&pack, c0, core->sessions[index].position);
+    chd_local_pack_pong(&pack, c0, core->sessions[index].position,
+                        chd_core_next_of(core, index));
     send(index, &pack, out);
 }
 
@@ -266,6 +335,9 @@ static void on_greeted(chd_core *core, uint32_t index, const chd_local *message,
     case CHD_LOCAL_UNSUBSCRIBE:
         on_unsubscribe(core, index, &message->u.filters);
         break;
+    case CHD_LOCAL_RESUME:
+        on_resume(core, index, &message->u.resume, out);
+        break;
     case CHD_LOCAL_PUBLISH:
         on_publish(core, index, &message->u.publish, out);
         break;
@@ -294,6 +366,7 @@ static void on_greeted(chd_core *core, uint32_t index, const chd_local *message,
     case CHD_LOCAL_REPORT:
     case CHD_LOCAL_ERROR:
     case CHD_LOCAL_GOODBYE:
+    case CHD_LOCAL_REPLICATED:
         fail(core, index, CHD_LOCAL_ERR_STATE,
              "only the sidecar sends a message of this type", out);
         break;

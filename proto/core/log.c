@@ -29,8 +29,11 @@ typedef struct header {
     uint16_t subject_at;
     uint16_t subject_len;
     uint8_t topic_len;
-    bool dead;
+    uint8_t flags;
 } header;
+
+#define DEAD 1u  /* superseded or evicted */
+#define QUIET 2u /* a repetition          */
 
 _Static_assert(sizeof(header) == CHD_LOG_ENTRY_BYTES,
                "the cost of an entry is documented");
@@ -179,6 +182,7 @@ static void show(const header *entry, chd_log_entry *shown)
     shown->subject =
         chd_bytes_of(record + entry->subject_at, entry->subject_len);
     shown->record = chd_bytes_of(record, entry->record_len);
+    shown->quiet = (entry->flags & QUIET) != 0;
 }
 
 static uint32_t *seq_bucket(const chd_log *log, uint64_t origin, uint64_t seq)
@@ -284,7 +288,7 @@ static void kill(chd_log *log, header *entry)
     page *home = page_of(log, entry);
 
     unlink_entry(log, entry);
-    entry->dead = true;
+    entry->flags |= DEAD;
     home->live -= entry->size;
     log->live -= entry->size;
     log->count--;
@@ -297,7 +301,7 @@ static void evict_page(chd_log *log, uint32_t index)
     for (uint32_t offset = 0; offset < used;) {
         header *entry = at(log, index, offset);
         offset += entry->size;
-        if (entry->dead) {
+        if ((entry->flags & DEAD) != 0) {
             continue;
         }
         chd_log_entry shown;
@@ -326,7 +330,7 @@ static void move_live(chd_log *log, uint32_t from, uint32_t to, uint32_t used)
         header *entry = at(log, from, offset);
         const uint32_t size = entry->size;
         offset += size;
-        if (entry->dead) {
+        if ((entry->flags & DEAD) != 0) {
             continue;
         }
         header *target = at(log, to, kept);
@@ -451,6 +455,7 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry)
         .subject_at =
             compacts ? (uint16_t)(entry->subject.ptr - entry->record.ptr) : 0,
         .subject_len = compacts ? (uint16_t)entry->subject.len : 0,
+        .flags = entry->quiet ? QUIET : 0,
     };
     memcpy((uint8_t *)added + sizeof(*added), entry->record.ptr,
            entry->record.len);
@@ -467,6 +472,11 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry)
 uint64_t chd_log_end(const chd_log *log)
 {
     return log->end;
+}
+
+uint64_t chd_log_mark(chd_log *log)
+{
+    return ++log->end;
 }
 
 chd_log_cursor chd_log_cursor_at_end(const chd_log *log)
@@ -502,7 +512,11 @@ static bool locate(const chd_log *log, chd_log_cursor *cursor)
 bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
                   chd_log_entry *entry)
 {
-    if (cursor->number >= log->end || !locate(log, cursor)) {
+    if (cursor->number >= log->end) {
+        return false;
+    }
+    if (!locate(log, cursor)) {
+        cursor->number = log->end;
         return false;
     }
     for (;;) {
@@ -510,7 +524,7 @@ bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
         while (cursor->offset < here->used) {
             const header *next = at(log, cursor->page, cursor->offset);
             cursor->offset += next->size;
-            if (!next->dead && next->number >= cursor->number) {
+            if ((next->flags & DEAD) == 0 && next->number >= cursor->number) {
                 cursor->number = next->number + 1;
                 show(next, entry);
                 return true;

@@ -34,6 +34,8 @@ typedef struct chd_log_entry {
     chd_bytes subject;     /* what it names, within record; equal subjects of
                               one origin supersede each other              */
     chd_bytes record;      /* the encoded event                            */
+    bool quiet;            /* a repetition, which no session is given; stands
+                              for nothing                                  */
 } chd_log_entry;
 
 /* A reader's place.  Zeroed memory is a cursor at the very beginning. */
@@ -71,8 +73,12 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry);
  * itself. */
 void chd_log_supersede(chd_log *log, const chd_log_entry *entry);
 
-/* Return how many entries were ever appended: the number of the next one. */
+/* Return the number that the next entry will have. */
 uint64_t chd_log_end(const chd_log *log);
+
+/* Pass over one number, so that readers from before this moment and from
+ * behind it can be told apart.  Returns the number behind it. */
+uint64_t chd_log_mark(chd_log *log);
 
 /* Return a cursor behind the newest entry. */
 chd_log_cursor chd_log_cursor_at_end(const chd_log *log);

@@ -86,6 +86,7 @@ void chd_core_member_gone(chd_core *core, chd_peer *peer)
     peer->head = 0;
     peer->version = 0;
     peer->acknowledged = 0;
+    peer->answered = 0;
     peer->attempts = 0;
     peer->differs = 0;
     peer->hello_due_ns = 0;

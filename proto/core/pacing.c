@@ -2,6 +2,9 @@
  *
  * Members acknowledge what they have every so many bytes, and with each PING.
  * pace.h has the rule.
+ *
+ * What one member has is replicated.  Only its PONG proves that: PING and ACK
+ * may have been meant for the node that was at this address before.
  */
 #include "proto/core/state.h"
 
@@ -57,6 +60,60 @@ static void drop_stuck(chd_core *core, chd_out *out)
             chd_core_trace(out, CHD_TRACE_PEER_LAGGING, peer,
                            peer->acknowledged, core->sent);
         }
+    }
+}
+
+/* While a publisher waits, one member is pinged as early as this, then after
+ * twice as long, and so on. */
+#define HURRY_MIN (10 * CHD_MS)
+
+void chd_core_judge_replicated(chd_core *core)
+{
+    /* Who starts does not know yet whether there are others. */
+    bool alone = core->state != CHD_NODE_STARTING;
+    uint64_t most = 0;
+
+    if (core->replicated == core->sent) {
+        return;
+    }
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        const chd_peer *peer = &core->peers.all[i];
+        if (peer->used && peer->state == CHD_MEMBER_LIVE && !peer->leaving) {
+            alone = false;
+            most = chd_max_u64(most, peer->answered);
+        }
+    }
+    core->replicated = chd_max_u64(core->replicated, alone ? core->sent : most);
+}
+
+void chd_core_hurry(chd_core *core)
+{
+    const uint32_t high = core->peers.high;
+
+    if (core->now.mono_ns < core->hurry_due_ns) {
+        return;
+    }
+    core->hurry_wait_ns =
+        chd_min_u64(2 * core->hurry_wait_ns, core->config.ping_interval);
+    core->hurry_due_ns = chd_after(core->now.mono_ns, core->hurry_wait_ns);
+    for (uint32_t n = 0; n < high; n++) {
+        core->hurry_turn = (core->hurry_turn + 1) % high;
+        chd_peer *peer = &core->peers.all[core->hurry_turn];
+        if (peer->used && peer->state == CHD_MEMBER_LIVE && !peer->leaving) {
+            peer->ping_due_ns = core->now.mono_ns;
+            core->peers_due_ns = core->now.mono_ns;
+            return;
+        }
+    }
+}
+
+void chd_core_hurry_later(chd_core *core, bool waits, bool progress)
+{
+    if (!waits) {
+        core->hurry_due_ns = CHD_NEVER_NS;
+    } else if (progress || core->hurry_due_ns == CHD_NEVER_NS) {
+        core->hurry_wait_ns = HURRY_MIN;
+        core->hurry_due_ns = chd_after(core->now.mono_ns, HURRY_MIN);
     }
 }
 

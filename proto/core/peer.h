@@ -37,6 +37,7 @@ typedef struct chd_peer {
     uint64_t head;    /* highest sequence it claims */
     uint64_t acknowledged_ns;
     uint64_t acknowledged; /* up to where it has our events */
+    uint64_t answered;     /* the same, as told in answer to our PING    */
     uint64_t rtt_ns;
     uint64_t doubted_ns;      /* when another claimed the address; 0: never  */
     uint64_t added_ns;        /* since when it is expected to answer     */
@@ -53,6 +54,7 @@ typedef struct chd_peer {
     uint64_t hello_due_ns; /* when HELLO may be repeated               */
     uint32_t attempts;     /* dials since its events came              */
     uint32_t differs;      /* answers in a row with another digest     */
+    uint64_t differed_ns;  /* when the last one was counted            */
     uint64_t malformed_told_ns;
     uint64_t malformed_count; /* since it was last told */
 } chd_peer;

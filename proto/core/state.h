@@ -15,16 +15,25 @@
 #include "proto/core/log.h"
 #include "proto/core/pace.h"
 #include "proto/core/peer.h"
+#include "proto/core/published.h"
 #include "proto/core/repair.h"
 #include "proto/core/vector.h"
 #include "proto/session/route.h"
 #include "proto/wire/repair.h"
 
+/* Once events up to seq are replicated, so is everything up to request. */
+typedef struct chd_mark_seq {
+    uint64_t request;
+    uint64_t seq;
+} chd_mark_seq;
+
 /* The sidecar's end of one session. */
 typedef struct chd_session {
     bool open;
     bool greeted;           /* HELLO was answered by WELCOME                 */
+    bool resuming;          /* subscriptions are being resumed: not yet read */
     bool receipt_due;       /* receipt is to be sent at the end of the turn  */
+    bool mark_due;          /* and its replication to be waited for          */
     chd_reset_reason reset; /* a RESET of everything is due; 0: none         */
     uint64_t client;
     uint64_t pid;
@@ -34,6 +43,8 @@ typedef struct chd_session {
     uint64_t applied_bytes; /* of those, what the application has behind it  */
     uint64_t delivered;     /* events                                        */
     chd_local_receipt receipt;
+    uint32_t mark_count; /* what is not replicated yet, ascending        */
+    chd_mark_seq marks[CHD_REPLICATION_MARKS_MAX];
 } chd_session;
 
 /* Somebody says that an origin has events up to seq. */
@@ -62,10 +73,13 @@ struct chd_core {
     chd_position *positions; /* scratch: the vector written out */
     chd_peers peers;
     chd_route *route;
+    chd_published *published;
     chd_session *sessions;
     uint32_t session_high; /* sessions at and above were never used       */
     uint32_t session_count;
     uint32_t session_turn; /* who is served first in the next turn        */
+    uint64_t reset_number; /* in the log: who stopped reading before it has
+                              missed a RESET                             */
     uint8_t *record;       /* scratch: CHD_RECORD_BYTES_MAX               */
     uint8_t *names;        /* scratch: CHD_NAMES_BYTES_MAX                */
 
@@ -80,6 +94,10 @@ struct chd_core {
     chd_hold hold;
     chd_pace pace;
     uint64_t held_back_ns; /* since when the pace holds back; NEVER: open */
+    uint64_t replicated;   /* up to where own events are with one more    */
+    uint64_t hurry_due_ns; /* when to ask a member, as publishers wait    */
+    uint64_t hurry_wait_ns;
+    uint32_t hurry_turn; /* which member                                */
     uint64_t repair_due_ns;
     uint64_t vector_due_ns; /* when vectors may be compared again         */
     uint64_t serve_ns;      /* when the budget was filled                 */
@@ -208,6 +226,12 @@ void chd_core_acknowledge(chd_core *core, chd_peer *peer, size_t bytes,
                           chd_out *out);
 /* Tell whether the slowest healthy member can take another message. */
 bool chd_core_may_send(chd_core *core, chd_out *out);
+/* Find out up to where this node's events are with one more member. */
+void chd_core_judge_replicated(chd_core *core);
+/* Ask a member how far it is, if publishers have waited for a while. */
+void chd_core_hurry(chd_core *core);
+/* Note whether they wait, and whether some of it was reported now. */
+void chd_core_hurry_later(chd_core *core, bool waits, bool progress);
 
 /* gossip.c: compare vectors with a member whose digest differs. */
 void chd_core_compare(chd_core *core, chd_peer *peer, uint64_t digest,
@@ -226,6 +250,9 @@ void chd_core_flush(chd_core *core, chd_out *out);
 /* Broadcast them, whatever the pace says, if so many bytes of records that are
  * about to come might push them out of the log. */
 void chd_core_make_room(chd_core *core, size_t bytes, chd_out *out);
+/* Return how far the stream of a session that hears this will have come, in
+ * the log, as the sessions' messages carry it; 0 when that is not certain. */
+uint64_t chd_core_next_of(chd_core *core, uint32_t index);
 /* Confirm what the session published so far. */
 void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out);
 /* Send to each session what its window takes. */

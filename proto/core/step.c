@@ -58,6 +58,7 @@ uint64_t chd_core_deadline_ns(const chd_core *core)
             due, chd_after(core->started_ns, core->config.join_timeout));
     }
     due = chd_min_u64(due, core->repair_due_ns);
+    due = chd_min_u64(due, core->hurry_due_ns);
     if (core->held_back_ns != CHD_NEVER_NS) {
         due = chd_min_u64(due, chd_after(core->now.mono_ns, PACE_LOOK));
     }

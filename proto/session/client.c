@@ -48,6 +48,8 @@ struct chd_client {
     uint64_t retry_ns;   /* DETACHED: when to connect */
     uint32_t failures;   /* since the last WELCOME */
     bool refused;        /* the next delay is a long one */
+    uint64_t node;       /* of the last WELCOME */
+    uint64_t next;       /* how far its stream came, in its log; 0: unknown */
 
     /* of this connection */
     uint64_t peer_window;
@@ -62,6 +64,8 @@ struct chd_client {
     bool applied_due;
     bool bye_due;
     bool bye_said;
+    bool resume_asked;
+    bool resuming; /* RESUME has to be said */
 
     size_t payload_max;
     uint64_t status_asked; /* last request number given out */
@@ -184,6 +188,7 @@ void chd_client_connected(chd_client *client, uint64_t now_ns)
     client->hello_due = true;
     client->ping_due = client->applied_due = client->bye_due = false;
     client->bye_said = false;
+    client->resume_asked = client->resuming = false;
     client->status_told = client->status_known;
     chd_outbox_rewind(&client->outbox);
     chd_subs_forget_told(&client->subs);
@@ -215,12 +220,25 @@ void chd_client_disconnected(chd_client *client, uint64_t now_ns)
 
 /* --- receiving ------------------------------------------------------------ */
 
+/* Nothing was missed, or everything begins anew. */
+static void resume_or_not(chd_client *client, const chd_local_welcome *welcome)
+{
+    client->resuming = welcome->resumed;
+    client->node = welcome->node;
+    if (!welcome->resumed) {
+        client->next = 0;
+        chd_subs_drop_held(&client->subs);
+    }
+}
+
 static chd_err on_welcome(chd_client *client, uint64_t now_ns,
                           chd_delivery *delivery)
 {
     const chd_local_welcome *welcome = &delivery->local.u.welcome;
 
-    if (client->state != GREETING) {
+    if (client->state != GREETING ||
+        (welcome->resumed &&
+         (!client->resume_asked || welcome->node != client->node))) {
         return CHD_ESTATE;
     }
     if (welcome->version < client->config.version_min ||
@@ -238,6 +256,9 @@ static chd_err on_welcome(chd_client *client, uint64_t now_ns,
         (size_t)chd_min_u64(welcome->payload_max, CHD_PAYLOAD_BYTES_MAX);
     client->ping_interval = interval_ms * CHD_MS;
     client->ping_due_ns = chd_after(now_ns, client->ping_interval);
+    resume_or_not(client, welcome);
+    chd_outbox_keep(&client->outbox,
+                    (welcome->features & CHD_FEATURE_REPLICATED) != 0);
     delivery->kind = CHD_DELIVERY_WELCOME;
     delivery->refused =
         chd_outbox_drop_larger(&client->outbox, client->payload_max);
@@ -257,12 +278,51 @@ static chd_err on_stream(chd_client *client, uint64_t position, uint64_t count,
     return CHD_OK;
 }
 
-static chd_err on_pong(const chd_client *client, const chd_delivery *delivery)
+static void note_next(chd_client *client, uint64_t next)
+{
+    if (next != 0) {
+        client->next = next;
+    }
+}
+
+static chd_err on_events(chd_client *client, size_t bytes,
+                         chd_delivery *delivery)
+{
+    const chd_local_events *events = &delivery->local.u.events;
+    const chd_err err = on_stream(client, events->position,
+                                  events->records.count, bytes, delivery);
+
+    if (err == CHD_OK) {
+        delivery->kind = CHD_DELIVERY_EVENTS;
+        note_next(client, events->next);
+    }
+    return err;
+}
+
+static chd_err on_reset(chd_client *client, size_t bytes,
+                        chd_delivery *delivery)
+{
+    const chd_local_reset *reset = &delivery->local.u.reset;
+    const chd_err err = on_stream(client, reset->position, 1, bytes, delivery);
+
+    if (err == CHD_OK) {
+        delivery->kind = CHD_DELIVERY_RESET;
+        note_next(client, reset->next);
+        if (reset->reason == CHD_RESET_SUBSCRIBED) {
+            chd_subs_confirm(&client->subs);
+        }
+    }
+    return err;
+}
+
+static chd_err on_pong(chd_client *client, const chd_delivery *delivery)
 {
     /* It travels behind what it tells of, so all of that has to be here. */
-    return delivery->local.u.ping.position > client->received.position
-               ? CHD_EORDER
-               : CHD_OK;
+    if (delivery->local.u.ping.position > client->received.position) {
+        return CHD_EORDER;
+    }
+    note_next(client, delivery->local.u.ping.next);
+    return CHD_OK;
 }
 
 /* What only a welcomed connection may receive. */
@@ -276,15 +336,15 @@ static chd_err on_attached(chd_client *client, size_t bytes,
     }
     switch ((chd_local_type)local->type) {
     case CHD_LOCAL_EVENTS:
-        delivery->kind = CHD_DELIVERY_EVENTS;
-        return on_stream(client, local->u.events.position,
-                         local->u.events.records.count, bytes, delivery);
+        return on_events(client, bytes, delivery);
     case CHD_LOCAL_RESET:
-        delivery->kind = CHD_DELIVERY_RESET;
-        return on_stream(client, local->u.reset.position, 1, bytes, delivery);
+        return on_reset(client, bytes, delivery);
     case CHD_LOCAL_RECEIPT:
         delivery->kind = CHD_DELIVERY_RECEIPT;
         return chd_outbox_receipt(&client->outbox, local->u.receipt.request);
+    case CHD_LOCAL_REPLICATED:
+        delivery->kind = CHD_DELIVERY_REPLICATED;
+        return chd_outbox_replicated(&client->outbox, local->u.request);
     case CHD_LOCAL_REPORT:
         if (local->u.report.request > client->status_told) {
             return CHD_ERANGE;
@@ -307,6 +367,7 @@ static chd_err on_attached(chd_client *client, size_t bytes,
     case CHD_LOCAL_PING:
     case CHD_LOCAL_STATUS:
     case CHD_LOCAL_BYE:
+    case CHD_LOCAL_RESUME:
     case CHD_LOCAL_WELCOME:
     case CHD_LOCAL_ERROR:
         break;
@@ -322,7 +383,7 @@ static chd_err receive(chd_client *client, uint64_t now_ns, chd_bytes message,
     if (err != CHD_OK) {
         return err;
     }
-    if (delivery->local.type > CHD_LOCAL_GOODBYE) {
+    if (delivery->local.type > CHD_LOCAL_TYPE_LAST) {
         return CHD_OK; /* of a newer release: PROTOCOL 4.2 */
     }
     if (delivery->local.type == CHD_LOCAL_WELCOME) {
@@ -382,7 +443,7 @@ static void control_close(chd_client *client, const chd_pack *pack)
 
 static void say_hello(chd_client *client)
 {
-    const chd_local_hello hello = {
+    chd_local_hello hello = {
         .version_min = client->config.version_min,
         .version_max = client->config.version_max,
         .client = client->config.client,
@@ -391,9 +452,25 @@ static void say_hello(chd_client *client)
     };
     chd_pack pack = control_open(client);
 
+    if (client->next != 0 && chd_subs_has_held(&client->subs)) {
+        hello.node = client->node;
+        hello.next = client->next;
+        client->resume_asked = true;
+    }
     chd_local_pack_hello(&pack, &hello);
     control_close(client, &pack);
     client->hello_due = false;
+}
+
+static void say_resume(chd_client *client)
+{
+    chd_filter held[TELL_MAX];
+    const uint32_t count = chd_subs_tell_held(&client->subs, TELL_MAX, held);
+    chd_pack pack = control_open(client);
+
+    client->resuming = chd_subs_has_held(&client->subs);
+    chd_local_pack_resume(&pack, held, count, client->resuming);
+    control_close(client, &pack);
 }
 
 static void say_subscriptions(chd_client *client)
@@ -403,6 +480,10 @@ static void say_subscriptions(chd_client *client)
     uint32_t less_count;
     uint32_t more_count;
 
+    if (client->resuming) {
+        say_resume(client);
+        return;
+    }
     if (!chd_subs_has_untold(&client->subs)) {
         return;
     }
@@ -464,8 +545,8 @@ static void fill_control(chd_client *client)
     }
     say_subscriptions(client);
     say_small_things(client);
-    if (client->bye_due && !chd_subs_has_untold(&client->subs) &&
-        publishes(client).len == 0) {
+    if (client->bye_due && !client->resuming &&
+        !chd_subs_has_untold(&client->subs) && publishes(client).len == 0) {
         chd_pack pack = control_open(client);
         chd_local_pack_bye(&pack, CHD_LOCAL_BYE);
         control_close(client, &pack);

@@ -10,13 +10,16 @@
  *      tells how much it was with chd_client_written;
  *   4. passes each message that arrived to chd_client_receive, does what the
  *      delivery says, and tells chd_client_applied when the application has
- *      dealt with EVENTS or RESET;
+ *      dealt with EVENTS or RESET.  What was received counts as given: it has
+ *      to reach the application, once, even if the connection is lost before;
  *   5. drops the connection when chd_client_receive fails.
  *
  * Subscriptions and publishes may be made at any time; they wait until a
- * connection is welcomed.  A publish stays in the window until its receipt,
- * and is sent again after a reconnect.  Subscriptions are made again, too, and
- * each is answered by a RESET, because what happened in between is not known.
+ * connection is welcomed.  A publish stays in the window until it is replicated
+ * (with a sidecar that does not tell: until its receipt), and is sent again
+ * after a reconnect.  Subscriptions are made again, too.  If it is the same
+ * sidecar and its log still has what was missed, they go on where they stopped;
+ * otherwise each is answered by a RESET.
  *
  * Given the same config and the same calls, a client does the same, byte for
  * byte; tests/sim depends on that.
@@ -63,14 +66,16 @@ typedef enum chd_client_todo {
 } chd_client_todo;
 
 typedef enum chd_delivery_kind {
-    CHD_DELIVERY_NONE,    /* nothing that concerns the application       */
-    CHD_DELIVERY_WELCOME, /* attached                                    */
-    CHD_DELIVERY_EVENTS,  /* walk the records, then chd_client_applied   */
-    CHD_DELIVERY_RESET,   /* tell the application, then ..._applied      */
-    CHD_DELIVERY_RECEIPT, /* everything up to its request is accepted    */
-    CHD_DELIVERY_REPORT,  /* answers every STATUS up to its request      */
-    CHD_DELIVERY_ERROR,   /* refused; the sidecar closes                 */
-    CHD_DELIVERY_GOODBYE, /* the sidecar is going away and closes        */
+    CHD_DELIVERY_NONE,       /* nothing that concerns the application       */
+    CHD_DELIVERY_WELCOME,    /* attached                                    */
+    CHD_DELIVERY_EVENTS,     /* walk the records, then chd_client_applied   */
+    CHD_DELIVERY_RESET,      /* tell the application, then ..._applied      */
+    CHD_DELIVERY_RECEIPT,    /* everything up to its request is accepted    */
+    CHD_DELIVERY_REPLICATED, /* everything up to its request is safe,
+                                and out of the window                    */
+    CHD_DELIVERY_REPORT,     /* answers every STATUS up to its request      */
+    CHD_DELIVERY_ERROR,      /* refused; the sidecar closes                 */
+    CHD_DELIVERY_GOODBYE,    /* the sidecar is going away and closes        */
 } chd_delivery_kind;
 
 /* How far into a connection's stream something lies. */
@@ -158,7 +163,7 @@ uint32_t chd_client_subscription_count(const chd_client *client);
  * chd_event_check), commit; or abort.  Commit returns the request number that
  * the receipt will cover.
  *
- * Errors: CHD_ENOSPACE  the window is full for now: abort, wait for a receipt;
+ * Errors: CHD_ENOSPACE  the window is full for now: abort, and wait;
  *         CHD_ELIMIT    it would not fit an empty window: abort.
  */
 void chd_client_publish_open(chd_client *client, chd_wait wait);
@@ -167,14 +172,14 @@ chd_err chd_client_publish_add(chd_client *client, const chd_event *item)
 uint64_t chd_client_publish_commit(chd_client *client);
 void chd_client_publish_abort(chd_client *client);
 
-/* Tell whether this publish still waits for its receipt. */
+/* Tell whether this publish is still in the window. */
 bool chd_client_is_pending(const chd_client *client, uint64_t request);
 
-/* Return the number of the oldest publish without a receipt, UINT64_MAX when
+/* Return the number of the oldest publish in the window, UINT64_MAX when
  * there is none. */
 uint64_t chd_client_oldest_pending(const chd_client *client);
 
-/* Return the bytes of publishes without a receipt. */
+/* Return the bytes of publishes in the window. */
 size_t chd_client_pending_bytes(const chd_client *client);
 
 /* Ask for a REPORT; returns the request number that it will have.  Requests

@@ -14,7 +14,7 @@ chd_err chd_outbox_init(chd_outbox *box, const chd_mem *mem, size_t limit)
     if (limit < CHD_OUTBOX_BYTES_MIN || limit > CHD_OUTBOX_BYTES_MAX) {
         return CHD_ELIMIT;
     }
-    *box = (chd_outbox){.limit = limit};
+    *box = (chd_outbox){.limit = limit, .number_next = 1};
     box->buf = chd_zalloc(mem, 2, limit);
     return box->buf == NULL ? CHD_ENOMEM : CHD_OK;
 }
@@ -72,7 +72,9 @@ static void frame_open(chd_outbox *box)
 
 static void frame_close(chd_outbox *box)
 {
-    chd_local_publish_close(&box->pack, box->array_at, box->item_count);
+    chd_local_publish_close(&box->pack, box->array_at, box->item_count,
+                            box->number_next);
+    box->number_next += box->item_count;
     chd_frame_put_length(box->buf + box->frame_at, box->pack.len);
     box->end = box->frame_at + CHD_FRAME_PREFIX_BYTES + box->pack.len;
 }
@@ -83,6 +85,7 @@ static void move_to_front(chd_outbox *box)
     memmove(box->buf, box->buf + by, box->end - by);
     box->begin = 0;
     box->end -= by;
+    box->taken -= by;
     box->sent -= by;
     box->edge -= by;
 }
@@ -96,6 +99,7 @@ void chd_outbox_open(chd_outbox *box, chd_wait wait)
     box->wait = wait;
     box->end_before = box->end;
     box->request_before = box->request_last;
+    box->number_before = box->number_next;
     frame_open(box);
 }
 
@@ -138,6 +142,7 @@ void chd_outbox_abort(chd_outbox *box)
 {
     box->end = box->end_before;
     box->request_last = box->request_before;
+    box->number_next = box->number_before;
 }
 
 /* --- sending -------------------------------------------------------------- */
@@ -146,12 +151,12 @@ chd_bytes chd_outbox_output(const chd_outbox *box, uint64_t peer_window)
 {
     size_t until = box->edge;
 
-    if (box->end - box->begin <= peer_window) {
+    if (box->end - box->taken <= peer_window) {
         until = box->end;
     }
     while (until < box->end) {
         const size_t next = message_end(box, until);
-        if (next - box->begin > peer_window && until > box->begin) {
+        if (next - box->taken > peer_window && until > box->taken) {
             break;
         }
         until = next;
@@ -175,8 +180,25 @@ void chd_outbox_written(chd_outbox *box, size_t len)
 
 void chd_outbox_rewind(chd_outbox *box)
 {
+    box->taken = box->begin;
     box->sent = box->begin;
     box->edge = box->begin;
+}
+
+void chd_outbox_keep(chd_outbox *box, bool until_replicated)
+{
+    box->keeps = until_replicated;
+}
+
+/* Give back what lies before at. */
+static void give_back(chd_outbox *box, size_t at)
+{
+    box->begin = at;
+    if (box->begin == box->end) {
+        /* Stay in the pages that are touched already. */
+        box->begin = box->taken = box->end = box->sent = box->edge = 0;
+        box->value_bytes_max = 0;
+    }
 }
 
 chd_err chd_outbox_receipt(chd_outbox *box, uint64_t request)
@@ -184,18 +206,33 @@ chd_err chd_outbox_receipt(chd_outbox *box, uint64_t request)
     if (request > box->request_last) {
         return CHD_ERANGE;
     }
-    while (box->begin < box->end && request_at(box, box->begin) <= request) {
-        const size_t next = message_end(box, box->begin);
+    while (box->taken < box->end && request_at(box, box->taken) <= request) {
+        const size_t next = message_end(box, box->taken);
         if (next > box->sent) {
             return CHD_ERANGE;
         }
-        box->begin = next;
+        box->taken = next;
     }
-    if (box->begin == box->end) {
-        /* Stay in the pages that are touched already. */
-        box->begin = box->end = box->sent = box->edge = 0;
-        box->value_bytes_max = 0;
+    if (!box->keeps) {
+        give_back(box, box->taken);
     }
+    return CHD_OK;
+}
+
+chd_err chd_outbox_replicated(chd_outbox *box, uint64_t request)
+{
+    size_t at = box->begin;
+
+    if (request > box->request_last) {
+        return CHD_ERANGE;
+    }
+    while (at < box->end && request_at(box, at) <= request) {
+        at = message_end(box, at);
+        if (at > box->taken) {
+            return CHD_ERANGE;
+        }
+    }
+    give_back(box, at);
     return CHD_OK;
 }
 

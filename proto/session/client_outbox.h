@@ -1,5 +1,5 @@
-/* client_outbox.h - the publisher window: PUBLISH messages kept until the
- * RECEIPT that covers them.
+/* client_outbox.h - the publisher window: PUBLISH messages kept until they are
+ * known to be replicated, or, with a sidecar that does not tell, accepted.
  *
  * The messages lie framed and in order in one buffer, so that the window is at
  * the same time what is written to the socket.  After a connection was lost
@@ -26,11 +26,14 @@ typedef struct chd_outbox {
     uint8_t *buf;
     size_t limit; /* bytes that may be live; the buffer has twice as many */
     size_t begin; /* first live byte                                      */
+    size_t taken; /* the sidecar has accepted what lies before it         */
     size_t end;   /* behind the last one                                  */
     size_t sent;  /* written to the connection up to here                 */
     size_t edge;  /* end of the message that sent lies in, or sent        */
     size_t value_bytes_max; /* no value in the window is longer           */
     uint64_t request_last;  /* number of the newest message               */
+    uint64_t number_next;   /* of the next item: ascending for ever       */
+    bool keeps; /* messages stay until they are replicated                */
     /* the publish that is being written */
     chd_pack pack;
     chd_wait wait;
@@ -39,6 +42,7 @@ typedef struct chd_outbox {
     uint32_t item_count;
     size_t end_before;
     uint64_t request_before;
+    uint64_t number_before;
 } chd_outbox;
 
 /* Make an empty window of limit bytes.
@@ -78,11 +82,15 @@ void chd_outbox_written(chd_outbox *box, size_t len);
 /* Begin anew on another connection. */
 void chd_outbox_rewind(chd_outbox *box);
 
-/* Give back every message up to request.
+/* Say whether receipts give messages back, or only replication does. */
+void chd_outbox_keep(chd_outbox *box, bool until_replicated);
+
+/* Every message up to request is accepted, or replicated.
  *
- * Errors: CHD_ERANGE  it covers something that was not sent.
+ * Errors: CHD_ERANGE  it covers something that was not sent, or not accepted.
  */
 chd_err chd_outbox_receipt(chd_outbox *box, uint64_t request) CHD_MUST_USE;
+chd_err chd_outbox_replicated(chd_outbox *box, uint64_t request) CHD_MUST_USE;
 
 #define CHD_OUTBOX_EMPTY UINT64_MAX
 

@@ -7,6 +7,7 @@
 #define TOLD 4u   /* this connection knows of it         */
 #define QUEUED 8u /* in the to-tell queue                */
 #define ANEW 16u  /* removed and added again while TOLD  */
+#define HELD 32u  /* begun on an earlier connection, and not told yet    */
 
 /* A slot whose end the sidecar is yet to hear of is still in use. */
 #define SLOTS_PER_SUBSCRIPTION 2
@@ -15,6 +16,8 @@ struct chd_sub {
     uint32_t chain_next; /* slot number + 1; of the free list when not USED */
     uint32_t queue_next;
     uint32_t queue_prev;
+    uint32_t told_in; /* TOLD: by which message of this connection; 0: it
+                         had begun before                                  */
     uint8_t flags;
     uint8_t match;
     uint8_t topic_len;
@@ -198,6 +201,28 @@ bool chd_subs_remove(chd_subs *subs, const chd_filter *filter)
     return true;
 }
 
+/* What a slot is on the next connection. */
+static void forget(const chd_subs *subs, chd_sub *slot)
+{
+    const bool begun = (slot->flags & TOLD) && !(slot->flags & ANEW) &&
+                       slot->told_in <= subs->confirmed;
+
+    slot->flags &= USED | WANTED | HELD;
+    if (begun) {
+        slot->flags |= HELD;
+    }
+}
+
+static void enqueue_all(chd_subs *subs, uint32_t held)
+{
+    for (uint32_t link = 1; link <= subs->used_max; link++) {
+        const chd_sub *slot = slot_of(subs, link);
+        if ((slot->flags & USED) && (slot->flags & HELD) == held) {
+            enqueue(subs, link);
+        }
+    }
+}
+
 void chd_subs_forget_told(chd_subs *subs)
 {
     subs->tell_first = 0;
@@ -206,13 +231,50 @@ void chd_subs_forget_told(chd_subs *subs)
         if (!(slot->flags & USED)) {
             continue;
         }
-        slot->flags &= USED | WANTED;
-        if (slot->flags & WANTED) {
-            enqueue(subs, link);
-        } else {
+        forget(subs, slot);
+        if (!(slot->flags & WANTED)) {
             release_slot(subs, link);
         }
     }
+    enqueue_all(subs, HELD);
+    enqueue_all(subs, 0);
+    subs->told = 0;
+    subs->confirmed = 0;
+}
+
+void chd_subs_confirm(chd_subs *subs)
+{
+    if (subs->confirmed < subs->told) {
+        subs->confirmed++;
+    }
+}
+
+bool chd_subs_has_held(const chd_subs *subs)
+{
+    return subs->tell_first != 0 &&
+           (slot_of(subs, subs->tell_first)->flags & HELD);
+}
+
+void chd_subs_drop_held(chd_subs *subs)
+{
+    for (uint32_t link = 1; link <= subs->used_max; link++) {
+        slot_of(subs, link)->flags &= (uint8_t)~HELD;
+    }
+}
+
+uint32_t chd_subs_tell_held(chd_subs *subs, uint32_t max, chd_filter *held)
+{
+    uint32_t count = 0;
+
+    while (count < max && chd_subs_has_held(subs)) {
+        const uint32_t link = subs->tell_first;
+        chd_sub *slot = slot_of(subs, link);
+        dequeue(subs, link);
+        held[count++] = filter_of(slot);
+        slot->flags = USED | WANTED | TOLD;
+        slot->told_in = 0;
+    }
+    return count;
 }
 
 bool chd_subs_has_untold(const chd_subs *subs)
@@ -225,6 +287,7 @@ void chd_subs_tell(chd_subs *subs, uint32_t max, chd_filter *less,
 {
     *less_count = 0;
     *more_count = 0;
+    CHD_ASSERT(!chd_subs_has_held(subs));
     for (uint32_t i = 0; i < max && subs->tell_first != 0; i++) {
         const uint32_t link = subs->tell_first;
         chd_sub *slot = slot_of(subs, link);
@@ -241,9 +304,13 @@ void chd_subs_tell(chd_subs *subs, uint32_t max, chd_filter *less,
         }
         if (wanted) {
             slot->flags = USED | WANTED | TOLD;
+            slot->told_in = subs->told + 1;
         } else {
             /* Released slots keep their text until they are used again. */
             release_slot(subs, link);
         }
+    }
+    if (*more_count > 0) {
+        subs->told++;
     }
 }

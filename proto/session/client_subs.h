@@ -27,6 +27,8 @@ typedef struct chd_subs {
     uint32_t free_first;
     uint32_t tell_first;
     uint32_t tell_last;
+    uint32_t told;      /* messages that subscribed, on this connection */
+    uint32_t confirmed; /* of those, how many had their RESET           */
     uint64_t seed;
 } chd_subs;
 
@@ -49,8 +51,22 @@ chd_err chd_subs_add(chd_subs *subs, const chd_filter *filter) CHD_MUST_USE;
 /* Remove a filter; false when it was not there. */
 bool chd_subs_remove(chd_subs *subs, const chd_filter *filter);
 
-/* A connection was lost: the next one has been told nothing. */
+/* A connection was lost: the next one has been told nothing.  Subscriptions
+ * that had begun are held, and are told first. */
 void chd_subs_forget_told(chd_subs *subs);
+
+/* The RESET with which a message's subscriptions begin is here. */
+void chd_subs_confirm(chd_subs *subs);
+
+/* Tell whether any subscription is held. */
+bool chd_subs_has_held(const chd_subs *subs);
+
+/* What was held begins anew. */
+void chd_subs_drop_held(chd_subs *subs);
+
+/* Take up to max held ones off the queue; returns how many.  The filters
+ * borrow as below.  Fewer than max: there are no more. */
+uint32_t chd_subs_tell_held(chd_subs *subs, uint32_t max, chd_filter *held);
 
 /* Tell whether chd_subs_tell has something to say. */
 bool chd_subs_has_untold(const chd_subs *subs);

@@ -95,6 +95,13 @@ static void put_label_dec(writer *out, const char *label, uint64_t number)
     put_dec(out, number);
 }
 
+static void put_if_some(writer *out, const char *label, uint64_t number)
+{
+    if (number != 0) {
+        put_label_dec(out, label, number);
+    }
+}
+
 static void put_label_id(writer *out, const char *label, uint64_t id)
 {
     put(out, label);
@@ -246,11 +253,11 @@ static void put_event(writer *out, const chd_event *event)
     if (event->kind != CHD_KIND_INVALIDATE) {
         put_label_bytes(out, " value ", event->value);
     }
-    if (event->flags != 0) {
-        put_label_dec(out, " flags ", event->flags);
-    }
-    if (event->hlc != 0) {
-        put_label_dec(out, " hlc ", event->hlc);
+    put_if_some(out, " flags ", event->flags);
+    put_if_some(out, " hlc ", event->hlc);
+    if (event->number != 0) {
+        put_label_id(out, " client ", event->client);
+        put_label_dec(out, " number ", event->number);
     }
 }
 
@@ -550,6 +557,10 @@ static const char *local_type_name(chd_local_type type)
         return "ERROR";
     case CHD_LOCAL_GOODBYE:
         return "GOODBYE";
+    case CHD_LOCAL_RESUME:
+        return "RESUME";
+    case CHD_LOCAL_REPLICATED:
+        return "REPLICATED";
     }
     return NULL;
 }
@@ -594,6 +605,8 @@ static void put_welcome(writer *out, const chd_local_welcome *welcome)
     put_label_dec(out, " window ", welcome->window_bytes);
     put_label_dec(out, " payload ", welcome->payload_max);
     put_label_dec(out, " ping ", welcome->ping_interval_ms);
+    put_label_bool(out, " resumed ", welcome->resumed);
+    put_label_dec(out, " features ", welcome->features);
 }
 
 static void put_member(writer *out, const chd_member_report *member)
@@ -651,12 +664,17 @@ static void put_local_hello(writer *out, const chd_local_hello *hello)
     put_label_id(out, " client ", hello->client);
     put_label_bytes(out, " name ", hello->name);
     put_label_dec(out, " pid ", hello->pid);
+    if (hello->next != 0) {
+        put_label_id(out, " node ", hello->node);
+        put_label_dec(out, " next ", hello->next);
+    }
 }
 
 static void put_publish(writer *out, const chd_local_publish *publish)
 {
     put_label_dec(out, " request ", publish->request);
     put_label_dec(out, " wait ", publish->wait);
+    put_if_some(out, " number ", publish->number);
     put_items(out, publish->items);
 }
 
@@ -677,6 +695,7 @@ static void put_events(writer *out, const chd_local_events *events)
 {
     put_label_dec(out, " position ", events->position);
     put_label_id(out, " origin ", events->origin);
+    put_if_some(out, " next ", events->next);
     put_count(out, events->records.count);
 }
 
@@ -684,6 +703,7 @@ static void put_reset(writer *out, const chd_local_reset *reset)
 {
     put_label_dec(out, " position ", reset->position);
     put_label_dec(out, " reason ", reset->reason);
+    put_if_some(out, " next ", reset->next);
     put_filters(out, reset->filters);
 }
 
@@ -693,6 +713,7 @@ static void put_ping(writer *out, const chd_local *local)
     if (local->type == CHD_LOCAL_PONG) {
         put_label_dec(out, " position ", local->u.ping.position);
     }
+    put_if_some(out, " next ", local->u.ping.next);
 }
 
 static void put_error(writer *out, const chd_local_error_msg *error)
@@ -721,7 +742,12 @@ static void put_fields(writer *out, const chd_local *local, chd_local_type type)
     case CHD_LOCAL_PONG:
         put_ping(out, local);
         break;
+    case CHD_LOCAL_RESUME:
+        put_label_bool(out, " more ", local->u.resume.more);
+        put_filters(out, local->u.resume.filters);
+        break;
     case CHD_LOCAL_STATUS:
+    case CHD_LOCAL_REPLICATED:
         put_label_dec(out, " request ", local->u.request);
         break;
     case CHD_LOCAL_WELCOME:
@@ -759,7 +785,7 @@ void chd_dump_local(chd_bytes message, char *line, size_t cap)
         return;
     }
     const chd_local_type type =
-        local.type <= CHD_LOCAL_GOODBYE ? (chd_local_type)local.type : 0;
+        local.type <= CHD_LOCAL_TYPE_LAST ? (chd_local_type)local.type : 0;
     put_type(&out, local_type_name(type), local.type);
     put_fields(&out, &local, type);
 }

@@ -1,6 +1,7 @@
 #include "proto/wire/event.h"
 
 #define RECORD_FIELDS 8
+#define PUBLICATION_FIELDS 2 /* client, number: in most records */
 #define ITEM_FIELDS 6
 
 #define BIT(n) (1u << (n))
@@ -64,7 +65,8 @@ chd_err chd_event_check(const chd_event *event, size_t payload_max)
 
 void chd_event_pack(chd_pack *pack, const chd_event *event)
 {
-    chd_pack_array(pack, RECORD_FIELDS);
+    chd_pack_array(pack, RECORD_FIELDS +
+                             (event->number != 0 ? PUBLICATION_FIELDS : 0));
     chd_pack_uint(pack, event->seq);
     chd_pack_uint(pack, (uint64_t)event->kind);
     chd_pack_uint(pack, event->flags);
@@ -73,6 +75,10 @@ void chd_event_pack(chd_pack *pack, const chd_event *event)
     chd_pack_uint(pack, (uint64_t)event->target_kind);
     chd_pack_bin(pack, event->target);
     chd_pack_bin(pack, event->value);
+    if (event->number != 0) {
+        chd_pack_uint(pack, event->client);
+        chd_pack_uint(pack, event->number);
+    }
 }
 
 void chd_item_pack(chd_pack *pack, const chd_event *item)
@@ -134,7 +140,14 @@ void chd_event_scan(chd_scan *scan, chd_event *event)
     event->flags = (uint32_t)chd_scan_uint(scan, UINT32_MAX);
     event->hlc = chd_scan_uint(scan, UINT64_MAX);
     scan_body(scan, event, kind);
-    chd_scan_rest(scan, fields, RECORD_FIELDS);
+    event->client = event->number = 0;
+    if (fields < RECORD_FIELDS + PUBLICATION_FIELDS) {
+        chd_scan_rest(scan, fields, RECORD_FIELDS);
+        return;
+    }
+    event->client = chd_scan_uint(scan, UINT64_MAX);
+    event->number = chd_scan_uint(scan, CHD_SEQ_MAX);
+    chd_scan_rest(scan, fields, RECORD_FIELDS + PUBLICATION_FIELDS);
 }
 
 void chd_item_scan(chd_scan *scan, chd_event *item)
@@ -143,6 +156,8 @@ void chd_item_scan(chd_scan *scan, chd_event *item)
 
     item->seq = 0;
     item->hlc = 0;
+    item->client = 0;
+    item->number = 0;
     const uint64_t kind = chd_scan_uint(scan, UINT64_MAX);
     item->flags = (uint32_t)chd_scan_uint(scan, UINT32_MAX);
     scan_body(scan, item, kind);

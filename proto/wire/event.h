@@ -4,13 +4,14 @@
  * encoded once by the origin's sidecar, checked once at each node it enters,
  * and copied as it is everywhere else.  PROTOCOL 2.
  *
- *   record = [seq, kind, flags, hlc, topic, target_kind, target, value, ...]
+ *   record = [seq, kind, flags, hlc, topic, target_kind, target, value,
+ *             client, number, ...]
  *
  * topic is a str, target and value are bin, the others unsigned integers.
- * Fields after the eighth are skipped.  A kind or target kind of a newer
- * release widens to an invalidation of the whole topic; target and value may
- * then be of any type.  Unless the kind was INVALIDATE, that loses
- * CHD_FLAG_SOFT too.
+ * client and number may be missing; fields after them are skipped.  A kind or
+ * target kind of a newer release widens to an invalidation of the whole topic;
+ * target and value may then be of any type.  Unless the kind was INVALIDATE,
+ * that loses CHD_FLAG_SOFT too.
  *
  * Owns:   decoded events borrow from the bytes they were read from.
  */
@@ -48,10 +49,13 @@ typedef struct chd_event {
     chd_bytes target; /* 1..CHD_TARGET_BYTES_MAX; empty for NONE and ALL;
                          a prefix may be empty                       */
     chd_bytes value;  /* up to CHD_PAYLOAD_BYTES_MAX; empty for invalidations */
+    uint64_t client;  /* who published it, and its number among all that this */
+    uint64_t number;  /* client ever published: the same when it is published
+                         again at another sidecar; 0: not told              */
 } chd_event;
 
 /* Check what a publisher asks for: topic, target and value fit the kind.
- * seq and hlc are not looked at.  payload_max bounds the value.
+ * seq, hlc, client and number are not looked at.  payload_max bounds the value.
  *
  * Errors: CHD_ETOPIC, CHD_ELENGTH (target or value), CHD_ERANGE (kind and
  *         target do not belong together).
@@ -69,8 +73,8 @@ void chd_event_pack(chd_pack *pack, const chd_event *event);
  */
 void chd_event_scan(chd_scan *scan, chd_event *event);
 
-/* The same for the item of a PUBLISH, a record without seq and hlc, which are
- * left out when writing and are 0 after reading:
+/* The same for the item of a PUBLISH, a record without seq, hlc, client and
+ * number, which are left out when writing and are 0 after reading:
  *
  *   item = [kind, flags, topic, target_kind, target, value, ...] */
 void chd_item_pack(chd_pack *pack, const chd_event *item);

@@ -78,9 +78,23 @@ static void scan_list(chd_scan *scan, uint32_t count_max, uint32_t values,
     list->encoded = chd_scan_since(scan, start);
 }
 
+/* A number at the end that an older release does not write.  known fields come
+ * before it, besides the type; returns how many were read. */
+static uint32_t scan_number(chd_scan *scan, uint32_t fields, uint32_t known,
+                            uint64_t *number)
+{
+    *number = 0;
+    if (fields < 1 + known + 1) {
+        return known;
+    }
+    *number = chd_scan_uint(scan, CHD_SEQ_MAX);
+    return known + 1;
+}
+
 /* --- messages from the application ---------------------------------------- */
 
-static uint32_t scan_hello(chd_scan *scan, chd_local_hello *hello)
+static uint32_t scan_hello(chd_scan *scan, uint32_t fields,
+                           chd_local_hello *hello)
 {
     hello->version_min = chd_scan_uint(scan, UINT64_MAX);
     hello->version_max = chd_scan_uint(scan, UINT64_MAX);
@@ -90,7 +104,13 @@ static uint32_t scan_hello(chd_scan *scan, chd_local_hello *hello)
     hello->client = chd_scan_uint(scan, UINT64_MAX);
     hello->name = chd_scan_str(scan, CHD_NAME_BYTES_MAX);
     hello->pid = chd_scan_uint(scan, UINT64_MAX);
-    return 5;
+    hello->node = hello->next = 0;
+    if (fields < 8) {
+        return 5;
+    }
+    hello->node = chd_scan_uint(scan, UINT64_MAX);
+    hello->next = chd_scan_uint(scan, CHD_SEQ_MAX);
+    return 7;
 }
 
 static uint32_t scan_subscribe(chd_scan *scan, chd_local_list *filters)
@@ -99,12 +119,13 @@ static uint32_t scan_subscribe(chd_scan *scan, chd_local_list *filters)
     return 1;
 }
 
-static uint32_t scan_publish(chd_scan *scan, chd_local_publish *publish)
+static uint32_t scan_publish(chd_scan *scan, uint32_t fields,
+                             chd_local_publish *publish)
 {
     publish->request = chd_scan_uint(scan, UINT64_MAX);
     publish->wait = chd_scan_uint(scan, UINT64_MAX);
     scan_list(scan, CHD_PUBLISH_ITEMS_MAX, 1, check_item, &publish->items);
-    return 3;
+    return scan_number(scan, fields, 3, &publish->number);
 }
 
 static uint32_t scan_applied(chd_scan *scan, chd_local *local)
@@ -118,10 +139,19 @@ static uint32_t scan_ping(chd_scan *scan, chd_local *local)
 {
     local->u.ping.c0 = chd_scan_uint(scan, UINT64_MAX);
     local->u.ping.position = 0;
+    local->u.ping.next = 0;
     return 1;
 }
 
-static uint32_t scan_status(chd_scan *scan, chd_local *local)
+static uint32_t scan_resume(chd_scan *scan, chd_local_resume *resume)
+{
+    scan_list(scan, CHD_SESSION_SUBSCRIPTIONS_MAX, 2, check_filter,
+              &resume->filters);
+    resume->more = chd_scan_bool(scan);
+    return 2;
+}
+
+static uint32_t scan_request(chd_scan *scan, chd_local *local)
 {
     local->u.request = chd_scan_uint(scan, UINT64_MAX);
     return 1;
@@ -129,7 +159,8 @@ static uint32_t scan_status(chd_scan *scan, chd_local *local)
 
 /* --- messages from the sidecar -------------------------------------------- */
 
-static uint32_t scan_welcome(chd_scan *scan, chd_local_welcome *welcome)
+static uint32_t scan_welcome(chd_scan *scan, uint32_t fields,
+                             chd_local_welcome *welcome)
 {
     welcome->version = chd_scan_uint(scan, UINT64_MAX);
     welcome->node = chd_node_scan(scan);
@@ -140,7 +171,14 @@ static uint32_t scan_welcome(chd_scan *scan, chd_local_welcome *welcome)
     welcome->window_bytes = chd_scan_uint(scan, UINT64_MAX);
     welcome->payload_max = chd_scan_uint(scan, UINT64_MAX);
     welcome->ping_interval_ms = chd_scan_uint(scan, UINT64_MAX);
-    return 9;
+    welcome->resumed = false;
+    welcome->features = 0;
+    if (fields < 12) {
+        return 9;
+    }
+    welcome->resumed = chd_scan_bool(scan);
+    welcome->features = chd_scan_uint(scan, UINT64_MAX);
+    return 11;
 }
 
 static uint32_t scan_receipt(chd_scan *scan, chd_local_receipt *receipt)
@@ -151,27 +189,29 @@ static uint32_t scan_receipt(chd_scan *scan, chd_local_receipt *receipt)
     return 3;
 }
 
-static uint32_t scan_events(chd_scan *scan, chd_local_events *events)
+static uint32_t scan_events(chd_scan *scan, uint32_t fields,
+                            chd_local_events *events)
 {
     events->position = chd_scan_uint(scan, CHD_SEQ_MAX);
     events->origin = chd_node_scan(scan);
     scan_list(scan, UINT32_MAX, 1, check_record, &events->records);
-    return 3;
+    return scan_number(scan, fields, 3, &events->next);
 }
 
-static uint32_t scan_reset(chd_scan *scan, chd_local_reset *reset)
+static uint32_t scan_reset(chd_scan *scan, uint32_t fields,
+                           chd_local_reset *reset)
 {
     reset->position = chd_scan_uint(scan, CHD_SEQ_MAX);
     reset->reason = chd_scan_uint(scan, UINT64_MAX);
     scan_list(scan, CHD_RESET_TOPICS_MAX, 2, check_filter, &reset->filters);
-    return 3;
+    return scan_number(scan, fields, 3, &reset->next);
 }
 
-static uint32_t scan_pong(chd_scan *scan, chd_local *local)
+static uint32_t scan_pong(chd_scan *scan, uint32_t fields, chd_local *local)
 {
     local->u.ping.c0 = chd_scan_uint(scan, UINT64_MAX);
     local->u.ping.position = chd_scan_uint(scan, CHD_SEQ_MAX);
-    return 2;
+    return scan_number(scan, fields, 2, &local->u.ping.next);
 }
 
 static void scan_node(chd_scan *scan, chd_node_report *node)
@@ -219,35 +259,38 @@ static uint32_t scan_error(chd_scan *scan, chd_local_error_msg *error)
 
 /* --- any message ---------------------------------------------------------- */
 
-static uint32_t scan_fields(chd_scan *scan, chd_local *local)
+static uint32_t scan_fields(chd_scan *scan, uint32_t fields, chd_local *local)
 {
-    if (local->type > CHD_LOCAL_GOODBYE) {
+    if (local->type > CHD_LOCAL_TYPE_LAST) {
         return 0; /* the cast below would cut it */
     }
     switch ((chd_local_type)local->type) {
     case CHD_LOCAL_HELLO:
-        return scan_hello(scan, &local->u.hello);
+        return scan_hello(scan, fields, &local->u.hello);
     case CHD_LOCAL_SUBSCRIBE:
     case CHD_LOCAL_UNSUBSCRIBE:
         return scan_subscribe(scan, &local->u.filters);
     case CHD_LOCAL_PUBLISH:
-        return scan_publish(scan, &local->u.publish);
+        return scan_publish(scan, fields, &local->u.publish);
     case CHD_LOCAL_APPLIED:
         return scan_applied(scan, local);
     case CHD_LOCAL_PING:
         return scan_ping(scan, local);
+    case CHD_LOCAL_RESUME:
+        return scan_resume(scan, &local->u.resume);
     case CHD_LOCAL_STATUS:
-        return scan_status(scan, local);
+    case CHD_LOCAL_REPLICATED:
+        return scan_request(scan, local);
     case CHD_LOCAL_WELCOME:
-        return scan_welcome(scan, &local->u.welcome);
+        return scan_welcome(scan, fields, &local->u.welcome);
     case CHD_LOCAL_RECEIPT:
         return scan_receipt(scan, &local->u.receipt);
     case CHD_LOCAL_EVENTS:
-        return scan_events(scan, &local->u.events);
+        return scan_events(scan, fields, &local->u.events);
     case CHD_LOCAL_RESET:
-        return scan_reset(scan, &local->u.reset);
+        return scan_reset(scan, fields, &local->u.reset);
     case CHD_LOCAL_PONG:
-        return scan_pong(scan, local);
+        return scan_pong(scan, fields, local);
     case CHD_LOCAL_REPORT:
         return scan_report(scan, &local->u.report);
     case CHD_LOCAL_ERROR:
@@ -267,7 +310,7 @@ chd_err chd_local_scan(chd_bytes message, chd_local *local)
     chd_scan_init(&scan, message);
     const uint32_t fields = chd_scan_array(&scan, UINT32_MAX);
     read.type = chd_scan_uint(&scan, UINT64_MAX);
-    const uint32_t known = scan_fields(&scan, &read);
+    const uint32_t known = scan_fields(&scan, fields, &read);
     chd_scan_rest(&scan, fields, 1 + known);
 
     const chd_err err = chd_scan_end(&scan);

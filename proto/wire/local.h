@@ -3,9 +3,10 @@
  * On the Unix stream socket each message is preceded by its length, four bytes
  * in network order (frame.h).  A message is one array, [type, ...]; fields
  * after those listed are skipped.  Topics, names and texts are str, addresses,
- * targets and values bin, degraded, listed and hears_us booleans, the others
+ * targets and values bin, degraded, listed, hears_us, more and resumed are
+ * booleans, the others
  * unsigned integers; sequence numbers, heads and positions go up to
- * CHD_SEQ_MAX.
+ * CHD_SEQ_MAX.  Fields in braces may be missing, and are 0 or false then.
  *
  * Owns:   decoded messages borrow from the bytes they were read from.
  */
@@ -20,21 +21,27 @@ typedef enum chd_local_type {
     CHD_LOCAL_HELLO = 1,       /* see chd_local_hello                    */
     CHD_LOCAL_SUBSCRIBE = 2,   /* [[match, topic, match, topic, ...]]    */
     CHD_LOCAL_UNSUBSCRIBE = 3, /* [[match, topic, ...]]                  */
-    CHD_LOCAL_PUBLISH = 4,     /* [request, wait, [item...]]             */
+    CHD_LOCAL_PUBLISH = 4,     /* [request, wait, [item...], {number}]   */
     CHD_LOCAL_APPLIED = 5,     /* [position, bytes]                      */
     CHD_LOCAL_PING = 6,        /* [c0]                                   */
     CHD_LOCAL_STATUS = 7,      /* [request]                              */
     CHD_LOCAL_BYE = 8,         /* []                                     */
+    CHD_LOCAL_RESUME = 9,      /* [[match, topic, ...], more]            */
     /* from the sidecar */
-    CHD_LOCAL_WELCOME = 33, /* see chd_local_welcome                       */
-    CHD_LOCAL_RECEIPT = 34, /* [request, origin, seq]                      */
-    CHD_LOCAL_EVENTS = 35,  /* [position, origin, [record...]]             */
-    CHD_LOCAL_RESET = 36,   /* [position, reason, [match, topic, ...]]     */
-    CHD_LOCAL_PONG = 37,    /* [c0, position]                              */
-    CHD_LOCAL_REPORT = 38,  /* [request, node, [member...]], see below     */
-    CHD_LOCAL_ERROR = 39,   /* [code, text]; the sidecar closes after it   */
-    CHD_LOCAL_GOODBYE = 40, /* [] the sidecar is going away                */
+    CHD_LOCAL_WELCOME = 33,    /* see chd_local_welcome                       */
+    CHD_LOCAL_RECEIPT = 34,    /* [request, origin, seq]                      */
+    CHD_LOCAL_EVENTS = 35,     /* [position, origin, [record...], {next}]     */
+    CHD_LOCAL_RESET = 36,      /* [position, reason, [match, topic, ...],
+                                {next}]                                    */
+    CHD_LOCAL_PONG = 37,       /* [c0, position, {next}]                      */
+    CHD_LOCAL_REPORT = 38,     /* [request, node, [member...]], see below     */
+    CHD_LOCAL_ERROR = 39,      /* [code, text]; the sidecar closes after it   */
+    CHD_LOCAL_GOODBYE = 40,    /* [] the sidecar is going away                */
+    CHD_LOCAL_REPLICATED = 41, /* [request]                                */
 } chd_local_type;
+
+/* The highest type that this release knows. */
+#define CHD_LOCAL_TYPE_LAST CHD_LOCAL_REPLICATED
 
 /* Why a session must drop what it cached for the topics named. */
 typedef enum chd_reset_reason {
@@ -54,17 +61,20 @@ typedef enum chd_local_error {
     CHD_LOCAL_ERR_STUCK = 6,     /* answers are not being read            */
 } chd_local_error;
 
-/* [version_min, version_max, client, name, pid] */
+/* [version_min, version_max, client, name, pid, {node, next}] */
 typedef struct chd_local_hello {
     uint64_t version_min;
     uint64_t version_max;
     uint64_t client; /* random, the same across reconnects */
     chd_bytes name;  /* text, up to CHD_NAME_BYTES_MAX     */
     uint64_t pid;
+    uint64_t node; /* of the sidecar whose stream is to go on, ...    */
+    uint64_t next; /* ... where the application's last message ended;
+                      both 0: there is nothing to resume              */
 } chd_local_hello;
 
 /* [version, node, node_name, region, cluster, session, window_bytes,
- *  payload_max, ping_interval_ms] */
+ *  payload_max, ping_interval_ms, {resumed, features}] */
 typedef struct chd_local_welcome {
     uint64_t version;
     uint64_t node; /* node id; another one than before: the sidecar restarted */
@@ -75,7 +85,12 @@ typedef struct chd_local_welcome {
     uint64_t window_bytes; /* of PUBLISH messages without their RECEIPT */
     uint64_t payload_max;  /* limits.payload                            */
     uint64_t ping_interval_ms;
+    bool resumed;      /* the stream goes on at HELLO's next: RESUME follows */
+    uint64_t features; /* CHD_FEATURE_*; unknown bits are ignored           */
 } chd_local_welcome;
+
+/* Each PUBLISH is answered by REPLICATED as well, some time after RECEIPT. */
+#define CHD_FEATURE_REPLICATED 1u
 
 typedef struct chd_local_list {
     uint32_t count;
@@ -92,25 +107,37 @@ typedef struct chd_local_publish {
     uint64_t request;     /* ascending within a session; returned in RECEIPT */
     uint64_t wait;        /* chd_wait; what is not known counts as ACCEPTED  */
     chd_local_list items; /* walk with chd_local_item_next                   */
+    uint64_t number;      /* of the first item, among all that the client ever
+                             published: ascending by one; 0: not told        */
 } chd_local_publish;
+
+/* Subscriptions that go on without a RESET, after WELCOME said resumed. */
+typedef struct chd_local_resume {
+    chd_local_list filters;
+    bool more; /* another RESUME follows; nothing is delivered before */
+} chd_local_resume;
 
 /* Every request of this session up to this one is accepted. */
 typedef struct chd_local_receipt {
     uint64_t request;
     uint64_t origin; /* node id of the sidecar                   */
-    uint64_t seq;    /* of the last event that the request made  */
+    uint64_t seq;    /* of the last event that the request made, or of a
+                        later one when it was accepted before            */
 } chd_local_receipt;
 
 typedef struct chd_local_events {
     uint64_t position; /* in the session's stream, of the first record */
     uint64_t origin;
     chd_local_list records; /* walk with chd_mesh_record_next */
+    uint64_t next; /* where in the sidecar's log the stream goes on behind
+                      this message; 0: it cannot be resumed here        */
 } chd_local_events;
 
 typedef struct chd_local_reset {
     uint64_t position;
     uint64_t reason;        /* chd_reset_reason, or one we do not know */
     chd_local_list filters; /* none: every topic; chd_local_filter_next */
+    uint64_t next;          /* as in EVENTS                             */
 } chd_local_reset;
 
 /* How a node stands, in the order of the encoded array. */
@@ -205,8 +232,10 @@ typedef struct chd_local {
         struct {
             uint64_t c0;       /* PING and PONG                            */
             uint64_t position; /* PONG: the last one sent on this session */
+            uint64_t next;     /* PONG: as in EVENTS                       */
         } ping;
-        uint64_t request; /* STATUS */
+        uint64_t request; /* STATUS, REPLICATED */
+        chd_local_resume resume;
         chd_local_welcome welcome;
         chd_local_receipt receipt;
         chd_local_events events;
@@ -236,6 +265,8 @@ void chd_local_pack_hello(chd_pack *pack, const chd_local_hello *hello);
 /* type is SUBSCRIBE or UNSUBSCRIBE. */
 void chd_local_pack_filters(chd_pack *pack, chd_local_type type,
                             const chd_filter *filters, uint32_t count);
+void chd_local_pack_resume(chd_pack *pack, const chd_filter *filters,
+                           uint32_t count, bool more);
 void chd_local_pack_applied(chd_pack *pack, uint64_t position, uint64_t bytes);
 void chd_local_pack_ping(chd_pack *pack, uint64_t c0);
 void chd_local_pack_status(chd_pack *pack, uint64_t request);
@@ -243,14 +274,11 @@ void chd_local_pack_status(chd_pack *pack, uint64_t request);
 void chd_local_pack_bye(chd_pack *pack, chd_local_type type);
 void chd_local_pack_welcome(chd_pack *pack, const chd_local_welcome *welcome);
 void chd_local_pack_receipt(chd_pack *pack, const chd_local_receipt *receipt);
-void chd_local_pack_reset(chd_pack *pack, uint64_t position,
-                          chd_reset_reason reason, const chd_filter *filters,
-                          uint32_t count);
-/* The same with filters that are encoded already, from a validated list. */
-void chd_local_pack_reset_list(chd_pack *pack, uint64_t position,
-                               chd_reset_reason reason,
-                               const chd_local_list *filters);
-void chd_local_pack_pong(chd_pack *pack, uint64_t c0, uint64_t position);
+void chd_local_pack_replicated(chd_pack *pack, uint64_t request);
+/* The filters are encoded already, as in a validated list. */
+void chd_local_pack_reset(chd_pack *pack, const chd_local_reset *reset);
+void chd_local_pack_pong(chd_pack *pack, uint64_t c0, uint64_t position,
+                         uint64_t next);
 /* text is cut when it is too long. */
 void chd_local_pack_error(chd_pack *pack, chd_local_error code,
                           const char *text);
@@ -259,12 +287,14 @@ void chd_local_pack_error(chd_pack *pack, chd_local_error code,
  *   item = [kind, flags, topic, target_kind, target, value, ...] */
 size_t chd_local_publish_open(chd_pack *pack, uint64_t request, chd_wait wait);
 void chd_local_publish_add(chd_pack *pack, const chd_event *item);
-void chd_local_publish_close(chd_pack *pack, size_t array_at, uint32_t count);
+void chd_local_publish_close(chd_pack *pack, size_t array_at, uint32_t count,
+                             uint64_t number);
 
 /* EVENTS likewise; records are added with chd_pack_raw. */
 size_t chd_local_events_open(chd_pack *pack, uint64_t position,
                              uint64_t origin);
-void chd_local_events_close(chd_pack *pack, size_t array_at, uint32_t count);
+void chd_local_events_close(chd_pack *pack, size_t array_at, uint32_t count,
+                            uint64_t next);
 
 /* REPORT likewise: open writes the node, add the members. */
 size_t chd_local_report_open(chd_pack *pack, uint64_t request,

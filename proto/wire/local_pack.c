@@ -19,12 +19,14 @@ static void pack_filters(chd_pack *pack, const chd_filter *filters,
 
 void chd_local_pack_hello(chd_pack *pack, const chd_local_hello *hello)
 {
-    pack_type(pack, CHD_LOCAL_HELLO, 5);
+    pack_type(pack, CHD_LOCAL_HELLO, 7);
     chd_pack_uint(pack, hello->version_min);
     chd_pack_uint(pack, hello->version_max);
     chd_pack_uint(pack, hello->client);
     chd_pack_str(pack, hello->name);
     chd_pack_uint(pack, hello->pid);
+    chd_pack_uint(pack, hello->node);
+    chd_pack_uint(pack, hello->next);
 }
 
 void chd_local_pack_filters(chd_pack *pack, chd_local_type type,
@@ -35,6 +37,16 @@ void chd_local_pack_filters(chd_pack *pack, chd_local_type type,
 
     pack_type(pack, type, 1);
     pack_filters(pack, filters, count);
+}
+
+void chd_local_pack_resume(chd_pack *pack, const chd_filter *filters,
+                           uint32_t count, bool more)
+{
+    CHD_ASSERT(count <= CHD_SESSION_SUBSCRIPTIONS_MAX);
+
+    pack_type(pack, CHD_LOCAL_RESUME, 2);
+    pack_filters(pack, filters, count);
+    chd_pack_bool(pack, more);
 }
 
 void chd_local_pack_applied(chd_pack *pack, uint64_t position, uint64_t bytes)
@@ -65,7 +77,7 @@ void chd_local_pack_bye(chd_pack *pack, chd_local_type type)
 
 void chd_local_pack_welcome(chd_pack *pack, const chd_local_welcome *welcome)
 {
-    pack_type(pack, CHD_LOCAL_WELCOME, 9);
+    pack_type(pack, CHD_LOCAL_WELCOME, 11);
     chd_pack_uint(pack, welcome->version);
     chd_pack_uint(pack, welcome->node);
     chd_pack_str(pack, welcome->node_name);
@@ -75,6 +87,8 @@ void chd_local_pack_welcome(chd_pack *pack, const chd_local_welcome *welcome)
     chd_pack_uint(pack, welcome->window_bytes);
     chd_pack_uint(pack, welcome->payload_max);
     chd_pack_uint(pack, welcome->ping_interval_ms);
+    chd_pack_bool(pack, welcome->resumed);
+    chd_pack_uint(pack, welcome->features);
 }
 
 void chd_local_pack_receipt(chd_pack *pack, const chd_local_receipt *receipt)
@@ -85,34 +99,31 @@ void chd_local_pack_receipt(chd_pack *pack, const chd_local_receipt *receipt)
     chd_pack_uint(pack, receipt->seq);
 }
 
-void chd_local_pack_reset(chd_pack *pack, uint64_t position,
-                          chd_reset_reason reason, const chd_filter *filters,
-                          uint32_t count)
+void chd_local_pack_replicated(chd_pack *pack, uint64_t request)
 {
-    CHD_ASSERT(count <= CHD_RESET_TOPICS_MAX);
-
-    pack_type(pack, CHD_LOCAL_RESET, 3);
-    chd_pack_uint(pack, position);
-    chd_pack_uint(pack, (uint64_t)reason);
-    pack_filters(pack, filters, count);
+    pack_type(pack, CHD_LOCAL_REPLICATED, 1);
+    chd_pack_uint(pack, request);
 }
 
-void chd_local_pack_reset_list(chd_pack *pack, uint64_t position,
-                               chd_reset_reason reason,
-                               const chd_local_list *filters)
+void chd_local_pack_reset(chd_pack *pack, const chd_local_reset *reset)
 {
-    pack_type(pack, CHD_LOCAL_RESET, 3);
-    chd_pack_uint(pack, position);
-    chd_pack_uint(pack, (uint64_t)reason);
-    chd_pack_array(pack, 2 * filters->count);
-    chd_pack_raw(pack, filters->encoded);
+    CHD_ASSERT(reset->filters.count <= CHD_RESET_TOPICS_MAX);
+
+    pack_type(pack, CHD_LOCAL_RESET, 4);
+    chd_pack_uint(pack, reset->position);
+    chd_pack_uint(pack, reset->reason);
+    chd_pack_array(pack, 2 * reset->filters.count);
+    chd_pack_raw(pack, reset->filters.encoded);
+    chd_pack_uint(pack, reset->next);
 }
 
-void chd_local_pack_pong(chd_pack *pack, uint64_t c0, uint64_t position)
+void chd_local_pack_pong(chd_pack *pack, uint64_t c0, uint64_t position,
+                         uint64_t next)
 {
-    pack_type(pack, CHD_LOCAL_PONG, 2);
+    pack_type(pack, CHD_LOCAL_PONG, 3);
     chd_pack_uint(pack, c0);
     chd_pack_uint(pack, position);
+    chd_pack_uint(pack, next);
 }
 
 void chd_local_pack_error(chd_pack *pack, chd_local_error code,
@@ -125,7 +136,7 @@ void chd_local_pack_error(chd_pack *pack, chd_local_error code,
 
 size_t chd_local_publish_open(chd_pack *pack, uint64_t request, chd_wait wait)
 {
-    pack_type(pack, CHD_LOCAL_PUBLISH, 3);
+    pack_type(pack, CHD_LOCAL_PUBLISH, 4);
     chd_pack_uint(pack, request);
     chd_pack_uint(pack, (uint64_t)wait);
     return chd_pack_array_open(pack);
@@ -136,22 +147,26 @@ void chd_local_publish_add(chd_pack *pack, const chd_event *item)
     chd_item_pack(pack, item);
 }
 
-void chd_local_publish_close(chd_pack *pack, size_t array_at, uint32_t count)
+void chd_local_publish_close(chd_pack *pack, size_t array_at, uint32_t count,
+                             uint64_t number)
 {
     chd_pack_array_close(pack, array_at, count);
+    chd_pack_uint(pack, number);
 }
 
 size_t chd_local_events_open(chd_pack *pack, uint64_t position, uint64_t origin)
 {
-    pack_type(pack, CHD_LOCAL_EVENTS, 3);
+    pack_type(pack, CHD_LOCAL_EVENTS, 4);
     chd_pack_uint(pack, position);
     chd_pack_uint(pack, origin);
     return chd_pack_array_open(pack);
 }
 
-void chd_local_events_close(chd_pack *pack, size_t array_at, uint32_t count)
+void chd_local_events_close(chd_pack *pack, size_t array_at, uint32_t count,
+                            uint64_t next)
 {
     chd_pack_array_close(pack, array_at, count);
+    chd_pack_uint(pack, next);
 }
 
 size_t chd_local_report_open(chd_pack *pack, uint64_t request,

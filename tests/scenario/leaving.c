@@ -20,12 +20,12 @@ static void goodbye(sim_world *world)
                  "[ 2000ms] app-2 event node-2:1 invalidate episodes 51\n"
                  "[ 2001ms] app-1 event node-2:1 invalidate episodes 51\n"
                  "[ 2100ms] node-2 node_draining head=1 sessions=1\n"
+                 "[ 2100ms] node-2 exits\n"
                  "[ 2100ms] app-2 goodbye\n"
-                 "[ 2102ms] node-2 exits\n"
-                 "[ 2103ms] node-1 peer_left node-2 received=1 head=0\n"
+                 "[ 2101ms] node-1 peer_left node-2 received=1 head=1\n"
                  "[ 2500ms] dns forgets node-2\n"
                  "[ 3000ms] node-1 dns_answer addresses=1 previous=2\n"
-                 "[13000ms] node-1 peer_forgotten at node-2 silent_ms=10897 "
+                 "[13000ms] node-1 peer_forgotten at node-2 silent_ms=10899 "
                  "listed=0\n");
 }
 
@@ -124,8 +124,8 @@ static void drain_waits_for_replication(sim_world *world)
                  "[ 2100ms] node-1 node_draining head=1 sessions=1\n"
                  "[ 2100ms] app-1 goodbye\n"
                  "[ 3501ms] app-2 event node-1:1 invalidate episodes 51\n"
-                 "[ 3724ms] node-1 exits\n"
-                 "[ 3725ms] node-2 peer_left node-1 received=1 head=1\n");
+                 "[ 3580ms] node-1 exits\n"
+                 "[ 3581ms] node-2 peer_left node-1 received=1 head=1\n");
 }
 
 static void drain_does_not_wait_for_the_dead(sim_world *world)
@@ -147,9 +147,11 @@ static void drain_does_not_wait_for_the_dead(sim_world *world)
                  "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
                  "[ 2100ms] node-1 node_draining head=1 sessions=1\n"
                  "[ 2100ms] app-1 goodbye\n"
-                 "[ 4433ms] node-1 peer_silent node-2 silent_ms=2576 "
+                 "[ 4079ms] node-1 peer_redialled node-2 silent_ms=2578 "
+                 "attempts=1\n"
+                 "[ 4524ms] node-1 peer_silent node-2 silent_ms=2667 "
                  "received=0\n"
-                 "[ 4433ms] node-1 exits\n");
+                 "[ 4524ms] node-1 exits\n");
 }
 
 static void last_words_of_the_dead(sim_world *world)
@@ -179,17 +181,15 @@ static void last_words_of_the_dead(sim_world *world)
                  "[ 3181ms] node-3 events_repaired node-1 received=1 "
                  "took_ms=360\n"
                  "[ 3181ms] app-3 event node-1:1 invalidate episodes 51\n"
-                 "[ 4676ms] node-2 peer_silent node-1 silent_ms=2675 "
+                 "[ 4676ms] node-2 peer_silent node-1 silent_ms=2645 "
                  "received=1\n"
-                 "[ 4676ms] node-2 node_degraded node-1 members=2 "
-                 "missing=1\n"
+                 "[ 4676ms] node-2 node_degraded node-1 members=2 missing=1\n"
                  "[ 4735ms] node-3 peer_silent node-1 silent_ms=2734 "
                  "received=1\n"
-                 "[ 4735ms] node-3 node_degraded node-1 members=2 "
-                 "missing=1\n"
-                 "[12094ms] node-2 peer_dead node-1 silent_ms=10093 "
+                 "[ 4735ms] node-3 node_degraded node-1 members=2 missing=1\n"
+                 "[12094ms] node-2 peer_dead node-1 silent_ms=10063 "
                  "received=1\n"
-                 "[12094ms] node-2 peer_forgotten node-1 silent_ms=10093 "
+                 "[12094ms] node-2 peer_forgotten node-1 silent_ms=10063 "
                  "listed=0\n"
                  "[12094ms] node-2 node_whole members=1 missing=0\n"
                  "[12352ms] node-3 peer_dead node-1 silent_ms=10351 "

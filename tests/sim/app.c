@@ -37,9 +37,13 @@ void sim_app_wake(sim_app *app)
 static void start(sim_app *app)
 {
     sim_world *world = app->world;
+    const uint64_t seed = chd_prng_next(&world->prng);
+    app->client_id = chd_prng_next(&world->prng) | 1;
+    app->released = 0;
+    app->sidecar = 0;
     chd_client_config config = {
-        .seed = chd_prng_next(&world->prng),
-        .client = chd_prng_next(&world->prng) | 1,
+        .seed = seed,
+        .client = app->client_id,
         .pid = ++app->life,
         .name = chd_bytes_str(app->name),
         .version_min = CHD_PROTOCOL_MIN,
@@ -56,7 +60,7 @@ static void start(sim_app *app)
     CHD_ASSERT(err == CHD_OK);
     for (uint32_t i = 0; i < app->filter_count; i++) {
         sim_filter *filter = &app->filters[i];
-        filter->held = filter->confirmed = false;
+        filter->held = filter->confirmed = filter->begun = false;
         if (filter->wanted) {
             const chd_filter wanted = {filter->match,
                                        chd_bytes_str(filter->topic)};
@@ -125,6 +129,16 @@ void sim_app_restart(sim_app *app)
     }
     app->todo_count = 0;
     start(app);
+}
+
+void sim_app_unplug(sim_app *app)
+{
+    if (app->stream != NULL) {
+        sim_tell(&app->world->transcript, app->world->now_ns, app->name,
+                 "loses its connection");
+        disconnect(app);
+        sim_app_wake(app);
+    }
 }
 
 void sim_app_pause(sim_app *app, uint64_t until_ns)
@@ -233,6 +247,9 @@ static void read_stream(sim_app *app)
                      app->name, chd_err_text(err));
             disconnect(app);
             return;
+        }
+        if (delivery.local.type == CHD_LOCAL_PONG) {
+            sim_oracle_pong(app);
         }
         sim_app_deliver(app, &delivery);
     }

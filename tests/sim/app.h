@@ -23,6 +23,7 @@ typedef struct sim_filter {
     bool held;      /* it began with a RESET once: from then on each event
                        must come, or another RESET                       */
     bool confirmed; /* on this connection                                */
+    bool begun;     /* and then, or on those that it resumed             */
 } sim_filter;
 
 /* Events of one origin that must still come, or be covered by a RESET. */
@@ -49,6 +50,7 @@ struct sim_app {
     uint64_t paused_until_ns;
     bool ignores_next; /* SIM_CANARY_DEAF */
     uint64_t attached; /* connections that were welcomed */
+    uint64_t client_id;
     sim_filter filters[SIM_FILTERS_MAX];
     uint32_t filter_count;
     uint32_t cache[SIM_TOPICS_MAX][SIM_KEYS_MAX]; /* version; 0: none */
@@ -63,6 +65,11 @@ struct sim_app {
     uint64_t asked;  /* subscriptions made for this connection      */
     uint64_t stalls; /* times that it did not read for a while      */
     uint64_t reset_counts[SIM_REASONS]; /* in all its life */
+    uint64_t released;                  /* publications that it may forget */
+    uint64_t resumed;                   /* connections                     */
+    uint64_t sidecar;                   /* whose misses these are          */
+    uint64_t misses;                    /* at the last PONG                */
+    uint64_t misses_then;               /* at the one before               */
     uint64_t late_resets; /* other than for subscribing, when steady */
     uint64_t delivered;
 };
@@ -73,6 +80,9 @@ void sim_app_free(sim_app *app);
 
 /* Close and begin anew with an empty cache. */
 void sim_app_restart(sim_app *app);
+
+/* Its connection breaks; both sides live on. */
+void sim_app_unplug(sim_app *app);
 
 /* Stop reading until a time. */
 void sim_app_pause(sim_app *app, uint64_t until_ns);

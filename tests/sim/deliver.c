@@ -138,7 +138,7 @@ static void on_reset(sim_app *app, const chd_local_reset *reset)
             sim_filter *filter = &app->filters[i];
             if (filter->wanted && filter->match == given.match &&
                 chd_bytes_equal(chd_bytes_str(filter->topic), given.topic)) {
-                filter->held = filter->confirmed = true;
+                filter->held = filter->confirmed = filter->begun = true;
             }
         }
     }
@@ -153,7 +153,7 @@ void sim_app_deliver(sim_app *app, const chd_delivery *delivery)
     switch (delivery->kind) {
     case CHD_DELIVERY_WELCOME:
         app->attached++;
-        sim_oracle_welcomed(app);
+        sim_oracle_welcomed(app, &delivery->local.u.welcome);
         break;
     case CHD_DELIVERY_EVENTS:
         if (mischief != SIM_MISCHIEF_DROP) {
@@ -182,6 +182,7 @@ void sim_app_deliver(sim_app *app, const chd_delivery *delivery)
         break;
     case CHD_DELIVERY_NONE:
     case CHD_DELIVERY_RECEIPT:
+    case CHD_DELIVERY_REPLICATED:
     case CHD_DELIVERY_REPORT:
         break;
     }

@@ -12,6 +12,7 @@ static void settle(sim_app *app, const sim_origin *origin, sim_owed *owed,
                    uint32_t seq)
 {
     const sim_known *known = &origin->events[seq - 1];
+    const uint32_t index = (uint32_t)(origin - app->world->ledger.origins);
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < owed->count; i++) {
@@ -19,6 +20,8 @@ static void settle(sim_app *app, const sim_origin *origin, sim_owed *owed,
         const sim_known *other = &origin->events[missing - 1];
         if (missing == seq || (missing < seq && known->subject != 0 &&
                                other->subject == known->subject)) {
+            sim_oracle_settled(app, index, missing);
+            owed = sim_owed_of(app, index); /* the table may have grown */
             continue;
         }
         if (missing < seq && known->subject == 0 && other->subject == 0) {
@@ -101,10 +104,46 @@ void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record)
         return;
     }
     owed->last = has_turn ? (uint32_t)event.seq : owed->last;
+    sim_oracle_twins(app, index, (uint32_t)event.seq);
     settle(app, origin, owed, (uint32_t)event.seq);
 }
 
-void sim_oracle_welcomed(sim_app *app)
+void sim_oracle_pong(sim_app *app)
+{
+    app->misses_then = app->misses;
+    app->misses = app->node->running
+                      ? chd_core_stats(app->node->core)->misses
+                      : UINT64_MAX; /* it died behind its words */
+}
+
+/* Nothing was lost meanwhile, and no log is so full that it forgets. */
+static void check_resumed(const sim_app *app, const chd_local_welcome *welcome)
+{
+    const sim_node *node = app->node;
+    bool had_begun = false;
+
+    for (uint32_t i = 0; i < app->filter_count; i++) {
+        had_begun |= app->filters[i].wanted && app->filters[i].begun;
+    }
+    if (!welcome->resumed && had_begun && node->running &&
+        app->sidecar == welcome->node && app->misses_then != UINT64_MAX &&
+        chd_core_stats(node->core)->misses == app->misses_then &&
+        node->log_bytes_max < CHD_LOG_BYTES_MIN / 2) {
+        sim_fail(app->world, "resume", "%s has to begin anew at %s", app->name,
+                 node->name);
+    }
+}
+
+/* The stream goes on; nothing may come twice, and nothing be missing. */
+static void resume(sim_app *app)
+{
+    app->resumed++;
+    for (uint32_t i = 0; i < app->filter_count; i++) {
+        app->filters[i].confirmed = app->filters[i].begun;
+    }
+}
+
+static void forget_seen(sim_app *app)
 {
     /* A new session may be given again what an earlier one was. */
     for (uint32_t i = 0; i < app->owed_count; i++) {
@@ -113,6 +152,22 @@ void sim_oracle_welcomed(sim_app *app)
             memset(app->owed[i].seen, 0, app->owed[i].seen_cap);
         }
     }
+    for (uint32_t i = 0; i < app->filter_count; i++) {
+        app->filters[i].begun = false;
+    }
+    app->stalls = 0;
+}
+
+void sim_oracle_welcomed(sim_app *app, const chd_local_welcome *welcome)
+{
+    check_resumed(app, welcome);
+    if (welcome->resumed) {
+        resume(app);
+    } else {
+        forget_seen(app);
+    }
+    app->sidecar = welcome->node;
+    app->misses = app->misses_then = UINT64_MAX;
     app->asked = 0;
     for (uint32_t i = 0; i < SIM_REASONS; i++) {
         app->resets[i] = 0;
@@ -120,7 +175,6 @@ void sim_oracle_welcomed(sim_app *app)
     for (uint32_t i = 0; i < app->filter_count; i++) {
         app->asked += app->filters[i].wanted;
     }
-    app->stalls = 0;
 }
 
 /* Nothing is lost for good unless nodes end, or are not met or reached for so

@@ -226,6 +226,9 @@ static void inflict(sim_world *world, sim_fault fault)
     case SIM_APP:
         restart_app(world);
         break;
+    case SIM_UNPLUG:
+        sim_app_unplug(world->apps[sim_below(world, world->app_count)]);
+        break;
     default:
         break; /* the others are always at work, or never */
     }
@@ -298,14 +301,6 @@ static void revive(void *who, uint64_t token)
     }
 }
 
-static bool is_leaving(const sim_node *node)
-{
-    chd_node_report report;
-
-    chd_core_report_node(node->core, sim_node_clock(node), &report);
-    return node->drain_due || report.state == CHD_NODE_DRAINING;
-}
-
 void sim_faults_heal(sim_world *world)
 {
     world->phase = SIM_PHASE_HEALING;
@@ -313,7 +308,7 @@ void sim_faults_heal(sim_world *world)
     sim_link_heal(world);
     for (uint32_t i = 0; i < world->node_count; i++) {
         sim_node *node = world->nodes[i];
-        if (node->running && is_leaving(node)) {
+        if (node->running && sim_node_is_leaving(node)) {
             world->revive_ns = world->now_ns + 6 * CHD_SECOND;
             sim_agenda_add(&world->agenda, world->revive_ns, revive, node, 0);
         }

@@ -145,6 +145,79 @@ bool sim_ledger_is_published(const sim_ledger *ledger, uint64_t hash,
            ledger->published[slot_of(ledger, entry_of(hash, node))].entry != 0;
 }
 
+static size_t place_of(const sim_ledger *ledger, uint64_t client,
+                       uint64_t number)
+{
+    const size_t mask = ledger->publication_cap - 1;
+    size_t i = (size_t)chd_mix64(client + chd_mix64(number)) & mask;
+
+    while (ledger->publications[i].client != 0 &&
+           (ledger->publications[i].client != client ||
+            ledger->publications[i].number != number)) {
+        i = (i + 1) & mask;
+    }
+    return i;
+}
+
+static void grow_publications(sim_ledger *ledger)
+{
+    sim_publication *old = ledger->publications;
+    const size_t old_cap = ledger->publication_cap;
+
+    ledger->publication_cap = old_cap == 0 ? 1024 : 2 * old_cap;
+    ledger->publications =
+        calloc(ledger->publication_cap, sizeof(sim_publication));
+    CHD_ASSERT(ledger->publications != NULL);
+    for (size_t i = 0; i < old_cap; i++) {
+        if (old[i].client != 0) {
+            ledger
+                ->publications[place_of(ledger, old[i].client, old[i].number)] =
+                old[i];
+        }
+    }
+    free(old);
+}
+
+const sim_publication *sim_ledger_publication(const sim_ledger *ledger,
+                                              uint64_t client, uint64_t number)
+{
+    if (ledger->publication_cap == 0 || client == 0) {
+        return NULL;
+    }
+    const sim_publication *found =
+        &ledger->publications[place_of(ledger, client, number)];
+    return found->client == 0 ? NULL : found;
+}
+
+const sim_publication *sim_ledger_join(sim_ledger *ledger, uint32_t origin)
+{
+    sim_origin *home = &ledger->origins[origin];
+    sim_known *added = &home->events[home->count - 1];
+
+    added->twin_origin = origin;
+    added->twin_seq = home->count;
+    if (added->client == 0 || added->number == 0) {
+        return NULL;
+    }
+    if (2 * ledger->publication_count >= ledger->publication_cap) {
+        grow_publications(ledger);
+    }
+    sim_publication *first =
+        &ledger->publications[place_of(ledger, added->client, added->number)];
+    if (first->client == 0) {
+        *first = (sim_publication){added->client, added->number, origin,
+                                   home->count};
+        ledger->publication_count++;
+        return NULL;
+    }
+    sim_known *other = &ledger->origins[first->origin].events[first->seq - 1];
+    added->twin_origin = other->twin_origin;
+    added->twin_seq = other->twin_seq;
+    other->twin_origin = origin;
+    other->twin_seq = home->count;
+    return first;
+}
+
 void sim_ledger_fini(sim_ledger *ledger)
 {
     for (uint32_t i = 0; i < ledger->origin_count; i++) {
@@ -152,5 +225,6 @@ void sim_ledger_fini(sim_ledger *ledger)
     }
     free(ledger->origins);
     free(ledger->published);
+    free(ledger->publications);
     *ledger = (sim_ledger){0};
 }

@@ -19,7 +19,20 @@ typedef struct sim_known {
                          same stands for an earlier one; 0: it has its turn */
     sim_nodes holders; /* were fed it and have not died since */
     uint32_t topic;
+    uint64_t client; /* who published it, and its number; 0: not told   */
+    uint64_t number;
+    bool spread;          /* another machine than its origin's was fed it */
+    uint32_t twin_origin; /* the next event that is the same publication, */
+    uint32_t twin_seq;    /* in a ring; itself when there is no other     */
 } sim_known;
+
+/* A publication: one event of it. */
+typedef struct sim_publication {
+    uint64_t client; /* 0: empty */
+    uint64_t number;
+    uint32_t origin;
+    uint32_t seq;
+} sim_publication;
 
 typedef struct sim_origin {
     uint64_t id;
@@ -45,6 +58,9 @@ typedef struct sim_ledger {
     sim_published *published; /* open addressing */
     size_t published_count;
     size_t published_cap;
+    sim_publication *publications; /* open addressing */
+    size_t publication_count;
+    size_t publication_cap;
 } sim_ledger;
 
 /* Note a node's new life. */
@@ -64,6 +80,13 @@ void sim_ledger_add(sim_origin *origin, const sim_known *event);
 void sim_known_hold(sim_known *known, uint32_t node);
 bool sim_known_is_held_by(const sim_known *known, uint32_t node);
 bool sim_known_is_held(const sim_known *known);
+/* Return the first event of a publication, or NULL. */
+const sim_publication *sim_ledger_publication(const sim_ledger *ledger,
+                                              uint64_t client, uint64_t number);
+
+/* Put an event, the last one of its origin, into the ring of its publication.
+ * Returns the one that was there before, or NULL. */
+const sim_publication *sim_ledger_join(sim_ledger *ledger, uint32_t origin);
 
 /* Note that something was published on a node, and ask. */
 void sim_ledger_publish(sim_ledger *ledger, uint64_t hash, uint32_t node);

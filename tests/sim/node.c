@@ -133,6 +133,7 @@ void sim_node_start(sim_node *node)
     node->listed_count = 0;
     node->refused = 0;
     node->gaps = 0;
+    node->log_bytes_max = 0;
     memset(node->met, 0, sizeof(node->met));
     set_clock(node);
     sim_ledger_start(&world->ledger, node->id, node->number, node->life);
@@ -211,6 +212,14 @@ void sim_node_drain(sim_node *node)
         node->drain_due = true;
         sim_node_wake(node);
     }
+}
+
+bool sim_node_is_leaving(const sim_node *node)
+{
+    chd_node_report report;
+
+    chd_core_report_node(node->core, sim_node_clock(node), &report);
+    return node->drain_due || report.state == CHD_NODE_DRAINING;
 }
 
 static void thaw(void *who, uint64_t token)

@@ -62,6 +62,7 @@ struct sim_node {
     sim_stream *sessions[SIM_SESSIONS_MAX];
 
     /* for the oracles */
+    uint64_t log_bytes_max; /* as seen once a second                */
     uint64_t losses;      /* of events on their way to it, or before it heard */
     uint64_t greetings;   /* HELLO and WELCOME that it was fed, and origins
                             that it met */
@@ -84,6 +85,9 @@ void sim_node_end(sim_node *node, sim_end end);
 
 /* Ask it to leave. */
 void sim_node_drain(sim_node *node);
+
+/* Tell whether it is leaving, or about to. */
+bool sim_node_is_leaving(const sim_node *node);
 
 /* Let it stand still until a time. */
 void sim_node_freeze(sim_node *node, uint64_t until_ns);

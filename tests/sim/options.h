@@ -33,6 +33,7 @@
     X(MOVE, "move", "a node comes back at another's address")                  \
     X(STALL, "stall", "applications stop reading for a while")                 \
     X(APP, "app", "applications restart")                                      \
+    X(UNPLUG, "unplug", "connections to sidecars break")                       \
     X(BURST, "burst", "publishes overrun logs and windows")                    \
     X(CLOCK, "clock", "clocks drift")
 

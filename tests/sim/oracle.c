@@ -81,6 +81,8 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
         .hash = sim_event_hash(event),
         .subject = subject_of(event),
         .topic = sim_name_find(&world->model.topics, event->topic),
+        .client = event->client,
+        .number = event->number,
     };
 
     if (event->seq != (uint64_t)origin->count + 1) {
@@ -97,9 +99,12 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
     }
     sim_known_hold(&known, node->number);
     sim_ledger_add(origin, &known);
+    const sim_publication *twin = sim_ledger_join(&world->ledger, index);
     for (uint32_t i = 0; i < world->app_count; i++) {
+        /* What it was given before, or reset for, is not owed again. */
         if (sim_app_holds(world->apps[i], known.topic, true) &&
-            !sim_owed_was_seen(world->apps[i], index, (uint32_t)event->seq)) {
+            !sim_owed_was_seen(world->apps[i], index, (uint32_t)event->seq) &&
+            (twin == NULL || sim_oracle_is_owed(world->apps[i], twin))) {
             owe(world->apps[i], index, (uint32_t)event->seq);
         }
     }
@@ -163,6 +168,7 @@ static void hold(sim_node *node, uint64_t id, uint64_t first, uint64_t last)
     sim_origin *origin = &ledger->origins[index];
     for (uint64_t seq = first; seq <= last && seq <= origin->count; seq++) {
         sim_known_hold(&origin->events[seq - 1], node->number);
+        origin->events[seq - 1].spread |= node->number != origin->node;
     }
 }
 
@@ -261,6 +267,7 @@ static void check_tables(sim_node *node)
     chd_node_report report;
 
     chd_core_report_node(node->core, sim_node_clock(node), &report);
+    node->log_bytes_max = chd_max_u64(node->log_bytes_max, report.log_bytes);
     if (report.log_bytes > CHD_LOG_BYTES_MIN) {
         sim_fail(node->world, "bound", "%s: %" PRIu64 " bytes in the log",
                  node->name, report.log_bytes);

@@ -9,6 +9,13 @@
  *   order      an event reaches a session once, and the updates and messages
  *              of one origin come in their order; invalidations may overtake a
  *              gap.  A new session may be given again what an earlier one was
+ *   twice      what a library published again, because its sidecar died, does
+ *              not reach a session that was given it before, invalidations
+ *              aside
+ *   replicated what a sidecar lets a library forget is at one more node, or
+ *              there was nobody else
+ *   resume     a session that reconnects to a sidecar which has all that it
+ *              missed is not reset
  *   agreement  nobody gives up an event that somebody within reach has, no
  *              session is ahead of the mesh, and who leaves in order leaves
  *              when the others have its events
@@ -30,6 +37,7 @@
 
 #include "proto/core/core.h"
 #include "tests/sim/app.h"
+#include "tests/sim/ledger.h"
 
 /* Return what an application is owed of an origin in the ledger. */
 sim_owed *sim_owed_of(sim_app *app, uint32_t origin);
@@ -56,8 +64,24 @@ void sim_oracle_turn(sim_node *node, bool idle);
 /* A session of a node was sent something. */
 void sim_oracle_sent(sim_node *node, const sim_stream *stream);
 
+/* Tell whether an application is owed a publication that this event is of. */
+bool sim_oracle_is_owed(const sim_app *app, const sim_publication *one);
+
+/* It needs no event of a publication any more, since not this one. */
+void sim_oracle_settled(sim_app *app, uint32_t origin, uint32_t seq);
+
+/* It was given one event of a publication: not the others. */
+void sim_oracle_twins(sim_app *app, uint32_t origin, uint32_t seq);
+
+/* A node says something to a session: what may be forgotten is safe. */
+void sim_oracle_released(sim_node *node, const sim_stream *stream,
+                         chd_bytes message);
+
+/* An application's sidecar showed that it is there. */
+void sim_oracle_pong(sim_app *app);
+
 /* A connection of an application begins. */
-void sim_oracle_welcomed(sim_app *app);
+void sim_oracle_welcomed(sim_app *app, const chd_local_welcome *welcome);
 
 /* An application is given a record, or a RESET. */
 void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record);

@@ -85,6 +85,7 @@ static void send_to_session(sim_node *node, uint32_t session, chd_bytes bytes)
     sim_stream_frame(stream, bytes);
     sim_canary_applies(node, session, bytes);
     sim_oracle_sent(node, stream);
+    sim_oracle_released(node, stream, bytes);
 }
 
 static void close_session(sim_node *node, uint32_t session)

@@ -119,7 +119,14 @@ static void note_reset(rig *bench, const chd_local_reset *reset)
 
 static void note_session(rig *bench, chd_bytes message)
 {
+    chd_local said;
+
     CHD_ASSERT(message.len <= sizeof(bench->sent));
+    if (chd_local_scan(message, &said) == CHD_OK &&
+        said.type == CHD_LOCAL_REPLICATED) {
+        bench->replicated = said.u.request;
+        return; /* it comes behind what tests look at */
+    }
     memcpy(bench->sent, message.ptr, message.len);
     bench->sent_len = message.len;
     const chd_local heard = rig_heard(bench);
@@ -393,7 +400,7 @@ void rig_publish(rig *bench, uint32_t session, uint32_t count, size_t bytes)
     for (uint32_t i = 0; i < count; i++) {
         chd_local_publish_add(&pack, &item);
     }
-    chd_local_publish_close(&pack, array_at, count);
+    chd_local_publish_close(&pack, array_at, count, 0);
     CHD_ASSERT(!pack.overflow);
     rig_say(bench, session, chd_pack_bytes(&pack));
 }

@@ -92,6 +92,14 @@ static void record_message(chd_pack *pack)
     chd_event_pack(pack, &message_event);
 }
 
+static void record_published(chd_pack *pack)
+{
+    chd_event event = message_event;
+    event.client = 0x1122334455667788;
+    event.number = 19;
+    chd_event_pack(pack, &event);
+}
+
 static void record_tag(chd_pack *pack)
 {
     chd_event_pack(pack, &tag_event);
@@ -122,6 +130,7 @@ sample_list samples_record(void)
         {"invalidate-all", record_all},
         {"update", record_update},
         {"message", record_message},
+        {"published", record_published},
     };
 
     return (sample_list){samples, CHD_COUNT(samples)};
@@ -390,6 +399,31 @@ static void local_hello(chd_pack *pack)
     chd_local_pack_hello(pack, &hello);
 }
 
+static void local_hello_again(chd_pack *pack)
+{
+    static const chd_local_hello hello = {
+        .version_min = 1,
+        .version_max = 1,
+        .client = 0x1122334455667788,
+        .name = TEXT("shop"),
+        .pid = 4711,
+        .node = NODE_A,
+        .next = 70014,
+    };
+
+    chd_local_pack_hello(pack, &hello);
+}
+
+static void local_resume(chd_pack *pack)
+{
+    chd_local_pack_resume(pack, filters, 2, true);
+}
+
+static void local_replicated(chd_pack *pack)
+{
+    chd_local_pack_replicated(pack, 7);
+}
+
 static void local_subscribe(chd_pack *pack)
 {
     chd_local_pack_filters(pack, CHD_LOCAL_SUBSCRIBE, filters,
@@ -408,7 +442,7 @@ static void local_publish(chd_pack *pack)
     chd_local_publish_add(pack, &key_event);
     chd_local_publish_add(pack, &tag_event);
     chd_local_publish_add(pack, &message_event);
-    chd_local_publish_close(pack, at, 3);
+    chd_local_publish_close(pack, at, 3, 19);
 }
 
 static void local_applied(chd_pack *pack)
@@ -443,6 +477,8 @@ static void local_welcome(chd_pack *pack)
         .window_bytes = 1048576,
         .payload_max = 65536,
         .ping_interval_ms = 500,
+        .resumed = true,
+        .features = CHD_FEATURE_REPLICATED,
     };
 
     chd_local_pack_welcome(pack, &welcome);
@@ -460,22 +496,29 @@ static void local_events(chd_pack *pack)
 
     chd_event_pack(pack, &tag_event);
     chd_event_pack(pack, &update_event);
-    chd_local_events_close(pack, at, 2);
+    chd_local_events_close(pack, at, 2, 70012);
 }
 
 static void local_reset(chd_pack *pack)
 {
-    chd_local_pack_reset(pack, 13, CHD_RESET_LOST, filters, 2);
+    static const uint8_t encoded[] = "\x00\xa8"
+                                     "episodes\x01\xa5user:";
+    static const chd_local_reset reset = {
+        13, CHD_RESET_LOST, {2, {encoded, sizeof(encoded) - 1}}, 70013};
+
+    chd_local_pack_reset(pack, &reset);
 }
 
 static void local_reset_all(chd_pack *pack)
 {
-    chd_local_pack_reset(pack, 14, CHD_RESET_SLOW, NULL, 0);
+    static const chd_local_reset reset = {.position = 14,
+                                          .reason = CHD_RESET_SLOW};
+    chd_local_pack_reset(pack, &reset);
 }
 
 static void local_pong(chd_pack *pack)
 {
-    chd_local_pack_pong(pack, 123456789000, 14);
+    chd_local_pack_pong(pack, 123456789000, 14, 70014);
 }
 
 static void local_report(chd_pack *pack)
@@ -542,6 +585,8 @@ sample_list samples_local(void)
 {
     static const sample samples[] = {
         {"hello", local_hello},
+        {"hello-again", local_hello_again},
+        {"resume", local_resume},
         {"subscribe", local_subscribe},
         {"unsubscribe", local_unsubscribe},
         {"publish", local_publish},
@@ -558,6 +603,7 @@ sample_list samples_local(void)
         {"report", local_report},
         {"error", local_error},
         {"goodbye", local_goodbye},
+        {"replicated", local_replicated},
     };
 
     return (sample_list){samples, CHD_COUNT(samples)};

@@ -299,6 +299,9 @@ static void walk_fields(const chd_local *local, chd_bytes message)
     case CHD_LOCAL_UNSUBSCRIBE:
         walk_filters(local->u.filters, message);
         break;
+    case CHD_LOCAL_RESUME:
+        walk_filters(local->u.resume.filters, message);
+        break;
     case CHD_LOCAL_PUBLISH:
         walk_items(local->u.publish.items, message);
         break;
@@ -326,6 +329,7 @@ static void walk_fields(const chd_local *local, chd_bytes message)
     case CHD_LOCAL_RECEIPT:
     case CHD_LOCAL_PONG:
     case CHD_LOCAL_GOODBYE:
+    case CHD_LOCAL_REPLICATED:
         break;
     }
 }
@@ -335,7 +339,7 @@ chd_err walk_local(chd_bytes message)
     chd_local local;
     const chd_err err = chd_local_scan(message, &local);
 
-    if (err == CHD_OK && local.type <= CHD_LOCAL_GOODBYE) {
+    if (err == CHD_OK && local.type <= CHD_LOCAL_TYPE_LAST) {
         walk_fields(&local, message);
     }
     return err;

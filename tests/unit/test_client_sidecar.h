@@ -170,7 +170,7 @@ static inline void fake_send_event(fake *f, fake_session *s,
     }
     const size_t at = chd_local_events_open(&pack, s->position, f->node);
     chd_event_pack(&pack, event);
-    chd_local_events_close(&pack, at, 1);
+    chd_local_events_close(&pack, at, 1, 0);
     fake_queue(s, &pack);
 }
 
@@ -212,22 +212,22 @@ static inline void fake_on_hello(fake *f, fake_session *s,
 static inline void fake_on_subscribe(fake *f, fake_session *s,
                                      chd_local_list list)
 {
-    chd_filter filters[128];
-    uint32_t count = 0;
+    const chd_local_reset reset = {.position = ++s->position,
+                                   .reason = CHD_RESET_SUBSCRIBED,
+                                   .filters = list};
+    chd_filter filter;
 
-    while (count < 128 && chd_local_filter_next(&list, &filters[count])) {
-        const chd_filter *filter = &filters[count++];
+    while (chd_local_filter_next(&list, &filter)) {
         f->subscribed++;
         if (s->filter_count < FAKE_FILTERS_MAX) {
-            uint8_t *copy = malloc(filter->topic.len + 1);
-            memcpy(copy, filter->topic.ptr, filter->topic.len);
+            uint8_t *copy = malloc(filter.topic.len + 1);
+            memcpy(copy, filter.topic.ptr, filter.topic.len);
             s->filters[s->filter_count++] = (chd_filter){
-                filter->match, chd_bytes_of(copy, filter->topic.len)};
+                filter.match, chd_bytes_of(copy, filter.topic.len)};
         }
     }
     chd_pack pack = fake_pack(f);
-    chd_local_pack_reset(&pack, ++s->position, CHD_RESET_SUBSCRIBED, filters,
-                         count);
+    chd_local_pack_reset(&pack, &reset);
     fake_queue(s, &pack);
 }
 
@@ -351,7 +351,7 @@ static inline void fake_on_message(fake *f, fake_session *s, chd_bytes message)
         f->pings++;
         if (!f->no_pongs) {
             pack = fake_pack(f);
-            chd_local_pack_pong(&pack, local.u.ping.c0, s->position);
+            chd_local_pack_pong(&pack, local.u.ping.c0, s->position, 0);
             fake_queue(s, &pack);
         }
         break;

@@ -111,7 +111,8 @@ Test(core_local, what_only_a_sidecar_says_is_refused)
         const chd_bytes message = sample_bytes(&samples.samples[i], buf);
         chd_local local;
         cr_assert_eq(chd_local_scan(message, &local), CHD_OK);
-        if (local.type < CHD_LOCAL_WELCOME || local.type > CHD_LOCAL_GOODBYE) {
+        if (local.type < CHD_LOCAL_WELCOME ||
+            local.type > CHD_LOCAL_TYPE_LAST) {
             continue;
         }
         rig_greet(bench, 1);

@@ -39,12 +39,14 @@ Test(dump, a_mesh_message_is_one_line)
 
 Test(dump, a_local_message_is_one_line)
 {
-    cr_assert_str_eq(dumped_sample(chd_dump_local, samples_local(), "publish"),
-                     "PUBLISH request 7 wait 1 (3) INVALIDATE episodes KEY 51; "
-                     "INVALIDATE episodes TAG home flags 1; MESSAGE "
-                     "new-episode value {\"id\":51}");
-    cr_assert_str_eq(dumped_sample(chd_dump_local, samples_local(), "reset"),
-                     "RESET position 13 reason 2 (2) episodes user:*");
+    cr_assert_str_eq(
+        dumped_sample(chd_dump_local, samples_local(), "publish"),
+        "PUBLISH request 7 wait 1 number 19 (3) INVALIDATE "
+        "episodes KEY 51; INVALIDATE episodes TAG home flags 1; MESSAGE "
+        "new-episode value {\"id\":51}");
+    cr_assert_str_eq(
+        dumped_sample(chd_dump_local, samples_local(), "reset"),
+        "RESET position 13 reason 2 next 70013 (2) episodes user:*");
 }
 
 Test(dump, a_record_is_one_line)
@@ -85,8 +87,8 @@ Test(dump, a_type_that_is_not_known_is_a_number)
         "TYPE 0 from 00000005");
     cr_assert_str_eq(dumped(chd_dump_local, chd_bytes_of("\x91\x63", 2)),
                      "TYPE 99");
-    cr_assert_str_eq(dumped(chd_dump_local, chd_bytes_of("\x91\x09", 2)),
-                     "TYPE 9");
+    cr_assert_str_eq(dumped(chd_dump_local, chd_bytes_of("\x91\x0a", 2)),
+                     "TYPE 10");
 }
 
 Test(dump, a_line_is_cut_at_any_size)

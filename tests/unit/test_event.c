@@ -368,9 +368,11 @@ Test(event, fields_after_the_known_ones_are_skipped)
     chd_pack pack;
     chd_event event;
 
-    pack_front(&pack, 11, CHD_KIND_INVALIDATE, CHD_TARGET_KEY);
+    pack_front(&pack, 13, CHD_KIND_INVALIDATE, CHD_TARGET_KEY);
     chd_pack_bin(&pack, chd_bytes_str("51"));
     chd_pack_bin(&pack, chd_bytes_str(""));
+    chd_pack_uint(&pack, UINT64_MAX);
+    chd_pack_uint(&pack, CHD_SEQ_MAX);
     chd_pack_str(&pack, chd_bytes_str("new"));
     chd_pack_array(&pack, 1);
     chd_pack_uint(&pack, 1);
@@ -378,6 +380,8 @@ Test(event, fields_after_the_known_ones_are_skipped)
     cr_assert_eq(scan_it(&pack, &event), CHD_OK);
     cr_assert_eq(event.target_kind, CHD_TARGET_KEY);
     cr_assert(chd_bytes_equal(event.target, chd_bytes_str("51")));
+    cr_assert_eq(event.client, UINT64_MAX);
+    cr_assert_eq(event.number, CHD_SEQ_MAX);
 }
 
 Test(event, records_behind_each_other_do_not_run_into_each_other)

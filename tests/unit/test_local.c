@@ -38,8 +38,8 @@ static void scan_good(const chd_pack *pack, chd_local_type type,
 
 Test(local, hello_comes_back_as_it_was_sent)
 {
-    const chd_local_hello sent = {1, 9, UINT64_MAX, chd_bytes_str("shop"),
-                                  4711};
+    const chd_local_hello sent = {1,    9,  UINT64_MAX, chd_bytes_str("shop"),
+                                  4711, 17, CHD_SEQ_MAX};
     chd_pack pack = pack_begin();
     chd_local local;
 
@@ -56,13 +56,17 @@ Test(local, hello_has_a_name_of_up_to_127_bytes_and_versions_in_order)
 {
     memset(filler, 'x', sizeof(filler));
     for (size_t len = 126; len <= 128; len++) {
-        const chd_local_hello sent = {1, 1, 1, chd_bytes_of(filler, len), 1};
+        const chd_local_hello sent = {.version_min = 1,
+                                      .version_max = 1,
+                                      .client = 1,
+                                      .name = chd_bytes_of(filler, len)};
         chd_pack pack = pack_begin();
         chd_local local;
         chd_local_pack_hello(&pack, &sent);
         cr_assert_eq(scan_it(&pack, &local), len <= 127 ? CHD_OK : CHD_ELENGTH);
     }
-    const chd_local_hello sent = {2, 1, 1, chd_bytes_str("x"), 1};
+    const chd_local_hello sent = {
+        .version_min = 2, .version_max = 1, .client = 1};
     chd_pack pack = pack_begin();
     chd_local local;
     chd_local_pack_hello(&pack, &sent);
@@ -190,7 +194,7 @@ Test(local, a_publish_comes_back_as_it_was_sent)
     for (size_t i = 0; i < CHD_COUNT(sent); i++) {
         chd_local_publish_add(&pack, &sent[i]);
     }
-    chd_local_publish_close(&pack, at, CHD_COUNT(sent));
+    chd_local_publish_close(&pack, at, CHD_COUNT(sent), 0);
     scan_good(&pack, CHD_LOCAL_PUBLISH, &local);
     cr_assert_eq(local.u.publish.request, 7);
     cr_assert_eq(local.u.publish.wait, CHD_WAIT_ACCEPTED);
@@ -220,7 +224,7 @@ Test(local, a_publish_has_up_to_4096_items)
         for (uint32_t i = 0; i < count; i++) {
             chd_local_publish_add(&pack, &item);
         }
-        chd_local_publish_close(&pack, at, count);
+        chd_local_publish_close(&pack, at, count, 0);
         cr_assert_eq(scan_it(&pack, &local),
                      count <= CHD_PUBLISH_ITEMS_MAX ? CHD_OK : CHD_ELENGTH);
     }
@@ -253,7 +257,7 @@ Test(local, one_bad_item_among_many_is_found)
         for (uint32_t i = 0; i < 20; i++) {
             chd_local_publish_add(&pack, i == at ? &bad : &good);
         }
-        chd_local_publish_close(&pack, array_at, 20);
+        chd_local_publish_close(&pack, array_at, 20, 0);
         cr_assert_eq(scan_it(&pack, &local), CHD_ETOPIC);
     }
 }
@@ -389,7 +393,7 @@ static chd_err events_back(uint64_t position, uint64_t origin,
         event.seq = *seqs;
         chd_event_pack(&pack, &event);
     }
-    chd_local_events_close(&pack, at, count);
+    chd_local_events_close(&pack, at, count, 0);
     return scan_it(&pack, local);
 }
 
@@ -429,23 +433,33 @@ Test(local, events_have_an_origin_and_a_position_within_limits)
 
 Test(local, a_reset_comes_back_as_it_was_sent)
 {
-    const chd_filter sent[] = {{CHD_MATCH_PREFIX, chd_bytes_str("user:")}};
+    uint8_t encoded[16];
+    chd_pack names;
+    chd_pack_init(&names, encoded, sizeof(encoded));
+    chd_pack_uint(&names, CHD_MATCH_PREFIX);
+    chd_pack_str(&names, chd_bytes_str("user:"));
+    const chd_local_reset sent = {CHD_SEQ_MAX,
+                                  CHD_RESET_JOINED,
+                                  {1, chd_pack_bytes(&names)},
+                                  CHD_SEQ_MAX - 1};
     chd_pack pack = pack_begin();
     chd_local local;
     chd_filter filter;
 
-    chd_local_pack_reset(&pack, CHD_SEQ_MAX, CHD_RESET_JOINED, sent, 1);
+    chd_local_pack_reset(&pack, &sent);
     scan_good(&pack, CHD_LOCAL_RESET, &local);
     cr_assert_eq(local.u.reset.position, CHD_SEQ_MAX);
     cr_assert_eq(local.u.reset.reason, CHD_RESET_JOINED);
+    cr_assert_eq(local.u.reset.next, CHD_SEQ_MAX - 1);
     cr_assert_eq(local.u.reset.filters.count, 1);
     cr_assert(chd_local_filter_next(&local.u.reset.filters, &filter));
     cr_assert_eq(filter.match, CHD_MATCH_PREFIX);
-    cr_assert(chd_bytes_equal(filter.topic, sent[0].topic));
+    cr_assert(chd_bytes_equal(filter.topic, chd_bytes_str("user:")));
     cr_assert(!chd_local_filter_next(&local.u.reset.filters, &filter));
 
     pack = pack_begin();
-    chd_local_pack_reset(&pack, 1, CHD_RESET_LOST, NULL, 0);
+    const chd_local_reset all = {.position = 1, .reason = CHD_RESET_LOST};
+    chd_local_pack_reset(&pack, &all);
     scan_good(&pack, CHD_LOCAL_RESET, &local);
     cr_assert_eq(local.u.reset.filters.count, 0);
     cr_assert(!chd_local_filter_next(&local.u.reset.filters, &filter));
@@ -482,12 +496,13 @@ Test(local, a_pong_comes_back_as_it_was_sent)
     chd_pack pack = pack_begin();
     chd_local local;
 
-    chd_local_pack_pong(&pack, UINT64_MAX, CHD_SEQ_MAX);
+    chd_local_pack_pong(&pack, UINT64_MAX, CHD_SEQ_MAX, 17);
     scan_good(&pack, CHD_LOCAL_PONG, &local);
+    cr_assert_eq(local.u.ping.next, 17);
     cr_assert_eq(local.u.ping.c0, UINT64_MAX);
     cr_assert_eq(local.u.ping.position, CHD_SEQ_MAX);
     pack = pack_begin();
-    chd_local_pack_pong(&pack, 1, CHD_SEQ_MAX + 1);
+    chd_local_pack_pong(&pack, 1, CHD_SEQ_MAX + 1, 0);
     cr_assert_eq(scan_it(&pack, &local), CHD_ERANGE);
 }
 
@@ -704,7 +719,7 @@ Test(local, nodes_and_members_may_have_more_fields_but_need_their_own)
 Test(local, a_type_that_is_not_known_is_for_the_receiver_to_judge)
 {
     static const uint64_t types[] = {
-        0, 9, 32, 41, UINT64_C(0x100000001), UINT64_MAX};
+        0, 10, 32, 42, UINT64_C(0x100000001), UINT64_MAX};
 
     for (size_t i = 0; i < CHD_COUNT(types); i++) {
         chd_pack pack = pack_begin();

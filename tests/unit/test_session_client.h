@@ -157,14 +157,16 @@ static inline chd_err say_events(chd_client *client, uint64_t now,
         numbered.seq = i + 1;
         chd_event_pack(&pack, &numbered);
     }
-    chd_local_events_close(&pack, at, count);
+    chd_local_events_close(&pack, at, count, 0);
     return say(client, now);
 }
 
 static inline chd_err say_reset(chd_client *client, uint64_t now,
                                 uint64_t position)
 {
-    chd_local_pack_reset(begin(), position, CHD_RESET_LOST, NULL, 0);
+    const chd_local_reset reset = {.position = position,
+                                   .reason = CHD_RESET_LOST};
+    chd_local_pack_reset(begin(), &reset);
     return say(client, now);
 }
 
@@ -179,7 +181,7 @@ static inline chd_err say_receipt(chd_client *client, uint64_t now,
 static inline chd_err say_pong(chd_client *client, uint64_t now,
                                uint64_t position)
 {
-    chd_local_pack_pong(begin(), now, position);
+    chd_local_pack_pong(begin(), now, position, 0);
     return say(client, now);
 }
 

@@ -497,10 +497,10 @@ Test(vectors, every_type_of_both_protocols_has_one)
         seen |=
             has(vectors[i].dump) ? UINT64_C(1) << vectors[i].bytes[1] % 64 : 0;
     }
-    for (int type = CHD_LOCAL_HELLO; type <= CHD_LOCAL_BYE; type++) {
+    for (int type = CHD_LOCAL_HELLO; type <= CHD_LOCAL_RESUME; type++) {
         cr_assert_neq(seen & UINT64_C(1) << type, 0, "local %d", type);
     }
-    for (int type = CHD_LOCAL_WELCOME; type <= CHD_LOCAL_GOODBYE; type++) {
+    for (int type = CHD_LOCAL_WELCOME; type <= CHD_LOCAL_TYPE_LAST; type++) {
         cr_assert_neq(seen & UINT64_C(1) << type, 0, "local %d", type);
     }
 }
