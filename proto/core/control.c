@@ -368,13 +368,15 @@ static chd_err on_pong(chd_core *core, control *message, chd_out *out)
 
 static chd_err on_ack(chd_core *core, control *message, chd_out *out)
 {
-    uint64_t received;
+    chd_position ack;
     const chd_err err =
-        chd_mesh_scan_head(&message->scan, message->fields, &received);
+        chd_mesh_scan_ack(&message->scan, message->fields, &ack);
     chd_peer *peer = chd_peers_node(&core->peers, message->header.sender);
 
-    if (err == CHD_OK && peer != NULL) {
-        chd_core_acknowledged(core, peer, received, out);
+    /* It may have been meant for the node that was at this address before. */
+    if (err == CHD_OK && peer != NULL && ack.origin == core->config.node) {
+        chd_core_acknowledged(core, peer, ack.seq, out);
+        peer->answered = chd_max_u64(peer->answered, ack.seq);
     }
     return err;
 }

@@ -3,8 +3,8 @@
  * Members acknowledge what they have every so many bytes, and with each PING.
  * pace.h has the rule.
  *
- * What one member has is replicated.  Only its PONG proves that: PING and ACK
- * may have been meant for the node that was at this address before.
+ * What one member has is replicated.  Its PONG and ACK prove that; PING may
+ * have been meant for the node that was at this address before.
  */
 #include "proto/core/state.h"
 
@@ -151,8 +151,10 @@ void chd_core_acknowledge(chd_core *core, chd_peer *peer, size_t bytes,
     const chd_mesh_header header =
         chd_core_header(core, CHD_MESH_ACK, peer->version);
     const chd_origin *origin = chd_vector_find(core->vector, peer->node);
+    const chd_position ack = {peer->node,
+                              origin == NULL ? 0 : origin->received};
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
-    chd_mesh_pack_head(&pack, &header, origin == NULL ? 0 : origin->received);
+    chd_mesh_pack_ack(&pack, &header, &ack);
     chd_core_send(core, peer, &pack, out);
     peer->unacked_bytes = 0;
     peer->unacked_messages = 0;

@@ -37,7 +37,7 @@ typedef struct chd_peer {
     uint64_t head;    /* highest sequence it claims */
     uint64_t acknowledged_ns;
     uint64_t acknowledged; /* up to where it has our events */
-    uint64_t answered;     /* the same, as told in answer to our PING    */
+    uint64_t answered;     /* the same, as told by PONG or ACK           */
     uint64_t rtt_ns;
     uint64_t doubted_ns;      /* when another claimed the address; 0: never  */
     uint64_t added_ns;        /* since when it is expected to answer     */

@@ -257,13 +257,16 @@ static void give_up(chd_core *core, chd_repair *repair, chd_out *out)
     chd_core_repair_settle(core, repair, out);
 }
 
-/* DNS has not told of the origin yet, or links to it are down: it may come. */
+/* DNS has not told of the origin yet, or the link to it is not up: it may come.
+ */
 static bool origin_may_come(const chd_core *core, const chd_repair *repair)
 {
     const uint64_t patience =
         chd_max_u64(core->config.join_timeout, core->config.dead_after);
 
-    return chd_peers_node(&core->peers, repair->origin) == NULL &&
+    const chd_peer *peer = chd_peers_node(&core->peers, repair->origin);
+
+    return (peer == NULL || (peer->state == CHD_MEMBER_JOINING && !peer->up)) &&
            chd_since(core->now.mono_ns, repair->started_ns) < patience;
 }
 

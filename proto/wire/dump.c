@@ -412,6 +412,18 @@ static void put_range(writer *out, uint64_t first, uint64_t last)
     put_label_dec(out, "..", last);
 }
 
+static chd_err put_mesh_ack(writer *out, chd_scan *scan, uint32_t fields)
+{
+    chd_position ack;
+    const chd_err err = chd_mesh_scan_ack(scan, fields, &ack);
+
+    if (err == CHD_OK) {
+        put_label_id(out, " origin ", ack.origin);
+        put_label_dec(out, " received ", ack.seq);
+    }
+    return err;
+}
+
 static chd_err put_mesh_fetch(writer *out, chd_scan *scan, uint32_t fields)
 {
     chd_mesh_fetch fetch;
@@ -480,8 +492,9 @@ static chd_err put_mesh_body(writer *out, chd_scan *scan, chd_mesh_type type,
         return put_mesh_ping(out, scan, fields, true);
     case CHD_MESH_BEACON:
     case CHD_MESH_BYE:
-    case CHD_MESH_ACK:
         return put_mesh_head(out, scan, fields);
+    case CHD_MESH_ACK:
+        return put_mesh_ack(out, scan, fields);
     case CHD_MESH_FETCH:
         return put_mesh_fetch(out, scan, fields);
     case CHD_MESH_REPAIR:

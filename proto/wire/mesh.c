@@ -223,6 +223,19 @@ chd_err chd_mesh_scan_head(chd_scan *scan, uint32_t fields, uint64_t *head)
     return err;
 }
 
+chd_err chd_mesh_scan_ack(chd_scan *scan, uint32_t fields, chd_position *ack)
+{
+    chd_position read;
+
+    scan_position(scan, &read);
+    chd_scan_rest(scan, fields, 2);
+    const chd_err err = chd_scan_end(scan);
+    if (err == CHD_OK) {
+        *ack = read;
+    }
+    return err;
+}
+
 /* --- walking what was validated ------------------------------------------- */
 
 bool chd_mesh_record_next(chd_bytes *records, chd_event *event,
@@ -325,11 +338,20 @@ void chd_mesh_pack_ping(chd_pack *pack, const chd_mesh_header *header,
 void chd_mesh_pack_head(chd_pack *pack, const chd_mesh_header *header,
                         uint64_t head)
 {
-    CHD_ASSERT(header->type == CHD_MESH_BEACON ||
-               header->type == CHD_MESH_BYE || header->type == CHD_MESH_ACK);
+    CHD_ASSERT(header->type == CHD_MESH_BEACON || header->type == CHD_MESH_BYE);
 
     chd_mesh_pack_header(pack, header, 1);
     chd_pack_uint(pack, head);
+}
+
+void chd_mesh_pack_ack(chd_pack *pack, const chd_mesh_header *header,
+                       const chd_position *ack)
+{
+    CHD_ASSERT(header->type == CHD_MESH_ACK);
+
+    chd_mesh_pack_header(pack, header, 2);
+    chd_pack_uint(pack, ack->origin);
+    chd_pack_uint(pack, ack->seq);
 }
 
 void chd_mesh_events_open(chd_pack *pack, const chd_mesh_header *header,

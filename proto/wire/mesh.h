@@ -29,7 +29,7 @@ typedef enum chd_mesh_type {
     CHD_MESH_REPAIR = 10,
     CHD_MESH_LOST = 11,
     CHD_MESH_VECTOR = 12,
-    CHD_MESH_ACK = 13, /* [received]: up to where your events are here */
+    CHD_MESH_ACK = 13, /* [origin, received]: up to where its events are here */
 } chd_mesh_type;
 
 typedef enum chd_refuse_reason {
@@ -122,6 +122,9 @@ chd_err chd_mesh_scan_ping(chd_scan *scan, uint32_t fields, chd_mesh_ping *ping)
     CHD_MUST_USE;
 chd_err chd_mesh_scan_pong(chd_scan *scan, uint32_t fields, chd_mesh_ping *pong)
     CHD_MUST_USE;
+/* ACK. */
+chd_err chd_mesh_scan_ack(chd_scan *scan, uint32_t fields, chd_position *ack)
+    CHD_MUST_USE;
 /* BEACON and BYE. */
 chd_err chd_mesh_scan_head(chd_scan *scan, uint32_t fields, uint64_t *head)
     CHD_MUST_USE;
@@ -160,6 +163,9 @@ void chd_mesh_pack_ping(chd_pack *pack, const chd_mesh_header *header,
                         const chd_mesh_ping *ping);
 void chd_mesh_pack_head(chd_pack *pack, const chd_mesh_header *header,
                         uint64_t head);
+
+void chd_mesh_pack_ack(chd_pack *pack, const chd_mesh_header *header,
+                       const chd_position *ack);
 
 typedef struct chd_events_writer {
     size_t range_at; /* offset of first and last, nine bytes each */

@@ -88,8 +88,6 @@ static void slow_session_is_reset(sim_world *world)
                  "[ 4000ms] app-2 event node-1:9 message new-episode\n"
                  "[ 4000ms] node-2 session_reset session=0 reason=3\n"
                  "[ 4000ms] app-2 reset slow everything\n"
-                 "[ 4000ms] app-2 event node-1:66 message new-episode\n"
-                 "[ 4000ms] app-2 event node-1:67 message new-episode\n"
                  "[ 4000ms] app-2 event node-1:68 message new-episode\n"
                  "[ 4000ms] app-2 event node-1:69 message new-episode\n"
                  "[ 4000ms] app-2 event node-1:70 message new-episode\n"

@@ -85,6 +85,7 @@ static void note_control(rig *bench, chd_bytes message)
     chd_mesh_header header;
     uint32_t fields;
     chd_err err = CHD_OK;
+    chd_position ack;
     chd_scan scan = keep(buf, message, &header, &fields);
 
     CHD_ASSERT(header.type <= CHD_MESH_ACK);
@@ -98,7 +99,8 @@ static void note_control(rig *bench, chd_bytes message)
         scan = keep(bench->lost_bytes, message, &header, &fields);
         err = chd_mesh_scan_lost(&scan, fields, &bench->lost);
     } else if (header.type == CHD_MESH_ACK) {
-        err = chd_mesh_scan_head(&scan, fields, &bench->acknowledged);
+        err = chd_mesh_scan_ack(&scan, fields, &ack);
+        bench->acknowledged = ack.seq;
     }
     CHD_ASSERT(err == CHD_OK);
 }
@@ -267,6 +269,18 @@ chd_bytes rig_ping(uint8_t *buf, uint64_t node, chd_mesh_type type)
 
     chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
     chd_mesh_pack_ping(&pack, &header, &ping);
+    return chd_pack_bytes(&pack);
+}
+
+chd_bytes rig_ack(uint8_t *buf, uint64_t node, uint64_t origin,
+                  uint64_t received)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_ACK);
+    const chd_position ack = {origin, received};
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    chd_mesh_pack_ack(&pack, &header, &ack);
     return chd_pack_bytes(&pack);
 }
 

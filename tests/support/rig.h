@@ -69,6 +69,9 @@ chd_bytes rig_hello(uint8_t *buf, uint64_t node, chd_mesh_type type,
 chd_bytes rig_vector(uint8_t *buf, uint64_t node, uint8_t number,
                      const chd_position *positions, uint32_t count);
 chd_bytes rig_ping(uint8_t *buf, uint64_t node, chd_mesh_type type);
+/* ACK of origin's events. */
+chd_bytes rig_ack(uint8_t *buf, uint64_t node, uint64_t origin,
+                  uint64_t received);
 chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
                    uint64_t head);
 /* Invalidations of topic "t", first to last. */

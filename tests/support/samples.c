@@ -350,7 +350,9 @@ static void mesh_vector(chd_pack *pack)
 static void mesh_ack(chd_pack *pack)
 {
     const chd_mesh_header header = header_of(CHD_MESH_ACK);
-    chd_mesh_pack_head(pack, &header, 70000);
+    static const chd_position ack = {NODE_B, 70000};
+
+    chd_mesh_pack_ack(pack, &header, &ack);
 }
 
 sample_list samples_mesh(void)

@@ -185,6 +185,7 @@ chd_err walk_mesh(chd_bytes message)
     chd_scan scan;
     chd_mesh_header header;
     chd_mesh_ping ping;
+    chd_position ack;
     uint64_t head = 0;
     uint32_t fields = 0;
 
@@ -212,8 +213,9 @@ chd_err walk_mesh(chd_bytes message)
         return chd_mesh_scan_pong(&scan, fields, &ping);
     case CHD_MESH_BEACON:
     case CHD_MESH_BYE:
-    case CHD_MESH_ACK:
         return chd_mesh_scan_head(&scan, fields, &head);
+    case CHD_MESH_ACK:
+        return chd_mesh_scan_ack(&scan, fields, &ack);
     case CHD_MESH_FETCH:
     case CHD_MESH_REPAIR:
     case CHD_MESH_LOST:

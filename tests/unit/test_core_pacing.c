@@ -80,8 +80,7 @@ static uint64_t publish_until_held(void)
 
 static void acknowledge(uint64_t node, uint64_t received)
 {
-    rig_control(bench, CHD_PEER_NONE,
-                rig_head(buf, node, CHD_MESH_ACK, received));
+    rig_control(bench, CHD_PEER_NONE, rig_ack(buf, node, RIG_NODE, received));
     rig_turn(bench);
 }
 

@@ -730,7 +730,7 @@ Test(core_repair, no_damaged_message_hurts)
     damage(lost_of(77, 2, 5, topics));
     damage(fetch_of(77, &question));
     damage(vector_of(77, true, 77, 9));
-    damage(rig_head(buf, 77, CHD_MESH_ACK, 0));
+    damage(rig_ack(buf, 77, RIG_NODE, 0));
     rig_turn(bench);
     finish();
 }
