@@ -283,35 +283,17 @@ void chd_dump_record(chd_bytes record, char *line, size_t cap)
 
 static const char *mesh_type_name(chd_mesh_type type)
 {
-    switch (type) {
-    case CHD_MESH_EVENTS:
-        return "EVENTS";
-    case CHD_MESH_BEACON:
-        return "BEACON";
-    case CHD_MESH_HELLO:
-        return "HELLO";
-    case CHD_MESH_WELCOME:
-        return "WELCOME";
-    case CHD_MESH_REFUSE:
-        return "REFUSE";
-    case CHD_MESH_PING:
-        return "PING";
-    case CHD_MESH_PONG:
-        return "PONG";
-    case CHD_MESH_BYE:
-        return "BYE";
-    case CHD_MESH_FETCH:
-        return "FETCH";
-    case CHD_MESH_REPAIR:
-        return "REPAIR";
-    case CHD_MESH_LOST:
-        return "LOST";
-    case CHD_MESH_VECTOR:
-        return "VECTOR";
-    case CHD_MESH_ACK:
-        return "ACK";
-    }
-    return NULL;
+    static const char *const names[] = {
+        [CHD_MESH_EVENTS] = "EVENTS", [CHD_MESH_BEACON] = "BEACON",
+        [CHD_MESH_HELLO] = "HELLO",   [CHD_MESH_WELCOME] = "WELCOME",
+        [CHD_MESH_REFUSE] = "REFUSE", [CHD_MESH_PING] = "PING",
+        [CHD_MESH_PONG] = "PONG",     [CHD_MESH_BYE] = "BYE",
+        [CHD_MESH_FETCH] = "FETCH",   [CHD_MESH_REPAIR] = "REPAIR",
+        [CHD_MESH_LOST] = "LOST",     [CHD_MESH_VECTOR] = "VECTOR",
+        [CHD_MESH_ACK] = "ACK",
+    };
+
+    return names[type];
 }
 
 static void put_type(writer *out, const char *name, uint64_t type)

@@ -164,6 +164,7 @@ void chd_mesh_pack_ping(chd_pack *pack, const chd_mesh_header *header,
 void chd_mesh_pack_head(chd_pack *pack, const chd_mesh_header *header,
                         uint64_t head);
 
+/* ack->origin is whose events they are. */
 void chd_mesh_pack_ack(chd_pack *pack, const chd_mesh_header *header,
                        const chd_position *ack);
 
