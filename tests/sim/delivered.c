@@ -105,7 +105,8 @@ void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record)
     }
     owed->last = has_turn ? (uint32_t)event.seq : owed->last;
     sim_oracle_twins(app, index, (uint32_t)event.seq);
-    settle(app, origin, owed, (uint32_t)event.seq);
+    /* The table may have grown. */
+    settle(app, origin, sim_owed_of(app, index), (uint32_t)event.seq);
 }
 
 void sim_oracle_pong(sim_app *app)
