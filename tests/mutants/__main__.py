@@ -30,7 +30,7 @@ def examine(planted, bench, seeds):
     """Return a line about one mutant, and whether it was noticed."""
     try:
         program = bench.build(planted)
-        found = bench.hunt(program, seeds)
+        found = bench.hunt(program, seeds, planted.faults)
     except mutant.Broken as why:
         return f'mutant {planted.name}: {why}', False
     if found is None:

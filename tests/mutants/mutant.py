@@ -4,6 +4,7 @@ A mutant is a file NAME.mutant in this folder:
 
     wrong: one sentence, what is wrong with it
     oracle: gap stale
+    faults: kill,loss
     --- proto/core/repair.c
     text that occurs exactly once in that file
     +++
@@ -11,9 +12,11 @@ A mutant is a file NAME.mutant in this folder:
 
 How the text is laid out, in lines and columns, does not matter. `oracle` names
 those that may notice, any one of them; `assert` is one of the engine's own
-assertions. There may be more than one pair of texts. Only .c files of proto/
-can be changed. A text that does not occur exactly once is an error: the source
-has moved on, and the mutant has to be rewritten.
+assertions. `faults` may be left out; else those are at work in every seed, for
+some mutants need two at once, which is rare. There may be more than one pair of
+texts. Only .c files of proto/ can be changed. A text that does not occur
+exactly once is an error: the source has moved on, and the mutant has to be
+rewritten.
 """
 
 import pathlib
@@ -23,7 +26,8 @@ import subprocess
 import threading
 
 ORACLES = {'invention', 'gap', 'order', 'agreement', 'stream', 'stale',
-           'bound', 'busy', 'storm', 'settle', 'steady', 'assert'}
+           'bound', 'busy', 'storm', 'settle', 'steady', 'replicated',
+           'twice', 'resume', 'assert'}
 
 # A run of all seeds takes some twenty seconds; one that hangs is ended.
 HANG_SECONDS = 300
@@ -56,6 +60,7 @@ class Mutant:
         self.name = path.stem
         self.wrong = fields['wrong']
         self.oracles = fields['oracle'].split()
+        self.faults = fields.get('faults')
         self.changes = []  # of (file, old text, new text)
         for change in changes:
             file, texts = change.split('\n', 1)
@@ -118,10 +123,12 @@ class Bench:
         self._run([*self.link, '-o', str(program), *objects, *self.rest])
         return program
 
-    def hunt(self, program, seeds):
+    def hunt(self, program, seeds, faults=None):
         """Return (seed, oracle, verdict) of the first seed that fails."""
-        run = subprocess.Popen([self.root / program, '--seeds', f'1..{seeds}'],
-                               cwd=self.root, text=True,
+        command = [self.root / program, '--seeds', f'1..{seeds}']
+        if faults is not None:
+            command += ['--faults', faults]
+        run = subprocess.Popen(command, cwd=self.root, text=True,
                                stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)
         watch = threading.Timer(HANG_SECONDS, run.kill)

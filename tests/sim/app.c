@@ -49,7 +49,7 @@ static void start(sim_app *app)
         .version_min = CHD_PROTOCOL_MIN,
         .version_max = CHD_PROTOCOL_MAX,
         .window_bytes = CHD_PUBLISH_WINDOW_BYTES,
-        .subscription_count_max = 64,
+        .subscription_count_max = SIM_FILTERS_MAX,
     };
 
     if (app->node->setup.version != 0) {

@@ -12,7 +12,7 @@
 #include "tests/sim/model.h"
 #include "tests/sim/node.h"
 
-#define SIM_FILTERS_MAX 8
+#define SIM_FILTERS_MAX 80
 #define SIM_TODO_MAX 512
 #define SIM_REASONS 8
 
@@ -94,8 +94,8 @@ void sim_app_unsubscribe(sim_app *app, uint32_t i);
 /* Change the database and publish what it means; the item is completed. */
 void sim_app_write(sim_app *app, sim_item item);
 
-/* Write something. */
-void sim_app_write_any(sim_app *app);
+/* Make something up that an application may write. */
+sim_item sim_any_item(sim_world *world);
 
 /* Look a key up, and fill the cache. */
 void sim_app_read(sim_app *app, uint32_t topic, uint32_t key);

@@ -73,10 +73,13 @@ static void clean_up(sim_node *node)
 static void speak(const sim_node *node)
 {
     sim_world *world = node->world;
+    /* When several say the same, one event may stand for that of another. */
+    const bool same = sim_one_in(world, 2);
+    const sim_item item = sim_any_item(world);
 
     for (uint32_t i = 0; i < world->app_count; i++) {
         if (world->apps[i]->node == node && sim_one_in(world, 2)) {
-            sim_app_write_any(world->apps[i]);
+            sim_app_write(world->apps[i], same ? item : sim_any_item(world));
         }
     }
 }
@@ -100,7 +103,9 @@ static void end_node(sim_world *world, sim_end end)
         return;
     }
     speak(node);
-    sim_agenda_add(&world->agenda, world->now_ns + sim_below(world, CHD_MS),
+    /* At once, or when one member has it and others may not. */
+    const uint64_t most = sim_one_in(world, 2) ? CHD_MS : 2 * SHORT;
+    sim_agenda_add(&world->agenda, world->now_ns + sim_below(world, most),
                    end_now, node, (uint64_t)end);
 }
 
@@ -193,6 +198,58 @@ static void restart_app(sim_world *world)
     }
 }
 
+/* Who loses its connection may come back at once, or miss a lot, and so may
+ * its neighbours: a sidecar without sessions fetches less. */
+static void unplug(sim_world *world)
+{
+    const sim_app *app = world->apps[sim_below(world, world->app_count)];
+    const bool all = sim_one_in(world, 2);
+    const uint64_t until = world->now_ns + any_duration(world, 20 * CHD_SECOND);
+    const bool away = sim_one_in(world, 2);
+
+    for (uint32_t i = 0; i < world->app_count; i++) {
+        sim_app *other = world->apps[i];
+        if (other == app || (all && other->node == app->node)) {
+            sim_app_unplug(other);
+            if (away) {
+                sim_app_pause(other, until);
+            }
+        }
+    }
+}
+
+/* End all subscriptions and makes them again. */
+static void begin_anew(sim_app *app)
+{
+    for (uint32_t i = 0; i < app->filter_count; i++) {
+        const sim_filter filter = app->filters[i];
+        /* The RESET of an unconfirmed one would be taken for the new one's. */
+        if (filter.wanted && filter.confirmed) {
+            sim_app_unsubscribe(app, i);
+            sim_app_subscribe(app, filter.match, filter.topic);
+        }
+    }
+}
+
+/* Who subscribes while the pace holds events back begins in front of them. */
+static void watch_pace(void *who, uint64_t token)
+{
+    sim_world *world = who;
+
+    (void)token;
+    if (world->phase != SIM_PHASE_FAULTS) {
+        return;
+    }
+    for (uint32_t i = 0; i < world->app_count; i++) {
+        sim_app *app = world->apps[i];
+        if (app->node->running && sim_node_holds_back(app->node) &&
+            sim_one_in(world, 4)) {
+            begin_anew(app);
+        }
+    }
+    sim_agenda_add(&world->agenda, world->now_ns + SHORT, watch_pace, world, 0);
+}
+
 /* --- which, and when ------------------------------------------------------ */
 
 static void inflict(sim_world *world, sim_fault fault)
@@ -227,7 +284,7 @@ static void inflict(sim_world *world, sim_fault fault)
         restart_app(world);
         break;
     case SIM_UNPLUG:
-        sim_app_unplug(world->apps[sim_below(world, world->app_count)]);
+        unplug(world);
         break;
     default:
         break; /* the others are always at work, or never */
@@ -277,6 +334,9 @@ void sim_faults_begin(sim_world *world)
     sim_agenda_add(&world->agenda,
                    sim_below(world, world->options.fault_every_ns), fault_due,
                    world, 0);
+    if (sim_has(&world->options, SIM_BURST)) {
+        sim_agenda_add(&world->agenda, SHORT, watch_pace, world, 0);
+    }
 }
 
 /* Its applications may have written what nobody accepted yet. */

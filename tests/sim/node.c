@@ -222,6 +222,16 @@ bool sim_node_is_leaving(const sim_node *node)
     return node->drain_due || report.state == CHD_NODE_DRAINING;
 }
 
+bool sim_node_holds_back(const sim_node *node)
+{
+    const sim_ledger *ledger = &node->world->ledger;
+    const uint32_t origin = sim_ledger_find(ledger, node->id);
+    chd_node_report report;
+
+    chd_core_report_node(node->core, sim_node_clock(node), &report);
+    return report.head > ledger->origins[origin].count;
+}
+
 static void thaw(void *who, uint64_t token)
 {
     sim_node *node = who;

@@ -89,6 +89,9 @@ void sim_node_drain(sim_node *node);
 /* Tell whether it is leaving, or about to. */
 bool sim_node_is_leaving(const sim_node *node);
 
+/* Tell whether it accepted what it did not send yet. */
+bool sim_node_holds_back(const sim_node *node);
+
 /* Let it stand still until a time. */
 void sim_node_freeze(sim_node *node, uint64_t until_ns);
 

@@ -156,6 +156,12 @@ static void meet(sim_node *node, uint32_t index)
     }
 }
 
+/* Its caches were reset for all that came before. */
+void sim_oracle_began(sim_node *node, uint32_t origin)
+{
+    node->met[origin / 64] |= UINT64_C(1) << (origin % 64);
+}
+
 static void hold(sim_node *node, uint64_t id, uint64_t first, uint64_t last)
 {
     sim_ledger *ledger = &node->world->ledger;
@@ -169,6 +175,23 @@ static void hold(sim_node *node, uint64_t id, uint64_t first, uint64_t last)
     for (uint64_t seq = first; seq <= last && seq <= origin->count; seq++) {
         sim_known_hold(&origin->events[seq - 1], node->number);
         origin->events[seq - 1].spread |= node->number != origin->node;
+    }
+}
+
+/* What an answer leaves out was superseded by what it brings, unless it says
+ * that events left the log. */
+static void hold_answer(sim_node *node, const chd_mesh_repair *answer)
+{
+    chd_bytes records = answer->records;
+    chd_event event;
+    chd_bytes record;
+
+    if (answer->told == 0) {
+        hold(node, answer->origin, answer->first, answer->last);
+        return;
+    }
+    while (chd_mesh_record_next(&records, &event, &record)) {
+        hold(node, answer->origin, event.seq, event.seq);
     }
 }
 
@@ -199,7 +222,7 @@ void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message)
         chd_mesh_repair repair;
         if (header.type == CHD_MESH_REPAIR &&
             chd_mesh_scan_repair(&scan, fields, &repair) == CHD_OK) {
-            hold(node, repair.origin, repair.first, repair.last);
+            hold_answer(node, &repair);
         }
     }
 }

@@ -161,10 +161,21 @@ void sim_oracle_released(sim_node *node, const sim_stream *stream,
     for (; app->released < local.u.request; app->released++) {
         const sim_publication *first = sim_ledger_publication(
             &node->world->ledger, app->client_id, app->released + 1);
-        if (first == NULL || !is_safe(node, first)) {
+        if (first == NULL) {
             sim_fail(node->world, "replicated",
-                     "%s lets %s forget its publication %" PRIu64 " too early",
+                     "%s lets %s forget its publication %" PRIu64
+                     ", which nobody sent",
                      node->name, app->name, app->released + 1);
+            return;
+        }
+        if (!is_safe(node, first)) {
+            const sim_origin *origin =
+                &node->world->ledger.origins[first->origin];
+            sim_fail(node->world, "replicated",
+                     "%s lets %s forget its publication %" PRIu64
+                     " too early: node-%u.%u:%u",
+                     node->name, app->name, app->released + 1, origin->node,
+                     origin->life, first->seq);
             return;
         }
     }

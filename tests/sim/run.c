@@ -53,6 +53,17 @@ static void add_nodes(sim_world *world)
     }
 }
 
+/* More subscriptions than one message resumes, and the others behind them. */
+static void subscribe_to_many(sim_app *app)
+{
+    char name[SIM_NAME_BYTES];
+
+    for (uint32_t i = 0; i < SIM_FILTERS_MAX - 10; i++) {
+        (void)snprintf(name, sizeof(name), "idle-%u", (unsigned)i);
+        sim_app_subscribe(app, CHD_MATCH_EXACT, name);
+    }
+}
+
 static void add_app(sim_world *world, sim_node *node, uint32_t i)
 {
     char name[SIM_NAME_BYTES];
@@ -60,6 +71,9 @@ static void add_app(sim_world *world, sim_node *node, uint32_t i)
     (void)snprintf(name, sizeof(name), "app-%u%c", node->number,
                    (char)('a' + i));
     sim_app *app = sim_app_new(world, node, name);
+    if (sim_has(&world->options, SIM_UNPLUG) && sim_one_in(world, 8)) {
+        subscribe_to_many(app);
+    }
     sim_app_subscribe(app, CHD_MATCH_EXACT, topics[sim_below(world, 2)]);
     if (sim_one_in(world, 2)) {
         sim_app_subscribe(app, CHD_MATCH_PREFIX, "p/");

@@ -69,6 +69,8 @@ static void on_trace(sim_node *node, const chd_trace *trace)
             origin != UINT32_MAX && !ledger->origins[origin].alive;
         if (trace->code == CHD_TRACE_GAP) {
             sim_oracle_gave_up(node, origin, trace->a, trace->b);
+        } else if (origin != UINT32_MAX) {
+            sim_oracle_began(node, origin);
         }
     }
     const sim_transcript *transcript = &node->world->transcript;

@@ -51,9 +51,8 @@ static void name_target(sim_world *world, sim_item *item)
     }
 }
 
-static sim_item any_item(sim_app *app)
+sim_item sim_any_item(sim_world *world)
 {
-    sim_world *world = app->world;
     static const chd_target_kind targets[] = {
         CHD_TARGET_KEY, CHD_TARGET_KEY, CHD_TARGET_KEY,    CHD_TARGET_KEY,
         CHD_TARGET_KEY, CHD_TARGET_TAG, CHD_TARGET_PREFIX, CHD_TARGET_ALL,
@@ -75,11 +74,6 @@ static sim_item any_item(sim_app *app)
     /* So that none stands for one that is harder. */
     item.soft = item.kind == CHD_KIND_INVALIDATE && world->item_number % 4 == 0;
     return item;
-}
-
-void sim_app_write_any(sim_app *app)
-{
-    sim_app_write(app, any_item(app));
 }
 
 /* Change a subscription, or end one. */
@@ -125,12 +119,12 @@ static void work(void *who, uint64_t token)
         sim_one_in(world, 10)) {
         count = sim_between(world, 10, 200);
     }
-    sim_item item = any_item(app);
+    sim_item item = sim_any_item(world);
     while (count-- > 0) {
         sim_app_write(app, item);
         /* A burst of messages may be more than a log holds. */
         if (item.kind != CHD_KIND_MESSAGE) {
-            item = any_item(app);
+            item = sim_any_item(world);
         }
     }
     if (world->phase == SIM_PHASE_FAULTS && sim_one_in(world, 20)) {
