@@ -246,10 +246,15 @@ static void send_batch(chd_core *core, uint32_t index, chd_log_entry *entry,
     core->stats.delivered += count;
 }
 
-chd_log_cursor chd_core_newest(const chd_core *core)
+void chd_core_skip_to_newest(const chd_core *core, chd_session *session)
 {
-    return core->sent < core->head ? core->sent_cursor
-                                   : chd_log_cursor_at_end(core->log);
+    const chd_log_cursor newest = core->sent < core->head
+                                      ? core->sent_cursor
+                                      : chd_log_cursor_at_end(core->log);
+
+    if (newest.number > session->cursor.number) {
+        session->cursor = newest;
+    }
 }
 
 static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
@@ -267,12 +272,12 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
         return;
     }
     if (chd_route_session_count(core->route, index) == 0) {
-        session->cursor = chd_core_newest(core);
+        chd_core_skip_to_newest(core, session);
         session->reset = 0;
         return;
     }
     if (chd_log_overran(core->log, &session->cursor)) {
-        session->cursor = chd_core_newest(core);
+        chd_core_skip_to_newest(core, session);
         session->reset = CHD_RESET_SLOW;
     }
     while (has_credit(session)) {

@@ -92,7 +92,8 @@ static void on_hello(chd_core *core, uint32_t index,
     session->pid = hello->pid;
     session->resuming = can_resume(core, hello, &session->cursor);
     if (!session->resuming) {
-        session->cursor = chd_core_newest(core);
+        session->cursor.number = 0;
+        chd_core_skip_to_newest(core, session);
     }
     chd_core_trace_text(out, CHD_TRACE_SESSION_OPEN, NULL, index, hello->pid,
                         hello->name);
@@ -162,7 +163,7 @@ static void on_subscribe(chd_core *core, uint32_t index,
 
     if (chd_route_session_count(core->route, index) == 0 &&
         !session->resuming) {
-        session->cursor = chd_core_newest(core);
+        chd_core_skip_to_newest(core, session);
     }
     if (add_filters(core, index, filters, out) && filters->count > 0) {
         confirm_subscription(core, index, filters, out);

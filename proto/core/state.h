@@ -257,9 +257,10 @@ uint64_t chd_core_next_of(chd_core *core, uint32_t index);
 void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out);
 /* Send to each session what its window takes. */
 void chd_core_deliver(chd_core *core, chd_out *out);
-/* Return where a session begins that wants nothing old: behind all that the
- * mesh has seen. */
-chd_log_cursor chd_core_newest(const chd_core *core);
+/* A session that wants nothing old goes on behind all that the mesh has seen.
+ * It never goes back to what it had: events of others may lie in the log
+ * between the last own one that was sent and those that wait. */
+void chd_core_skip_to_newest(const chd_core *core, chd_session *session);
 /* Owe every subscribed session a RESET of everything. */
 void chd_core_reset_all(chd_core *core, chd_reset_reason reason);
 

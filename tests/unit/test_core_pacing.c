@@ -139,3 +139,39 @@ Test(core_pacing, a_member_that_gets_on_keeps_its_place)
     cr_assert_eq(bench->traces[CHD_TRACE_PEER_LAGGING], 0);
     finish();
 }
+
+/* Events of others lie in the log between those that wait. */
+Test(core_pacing, who_subscribes_again_is_not_sent_what_it_had)
+{
+    const chd_filter all = {CHD_MATCH_PREFIX, {NULL, 0}};
+    uint8_t said[64];
+    uint64_t head = 0;
+    chd_pack pack;
+
+    rig_control(bench, CHD_PEER_NONE, rig_ping(buf, 77, CHD_MESH_PING));
+    rig_greet(bench, 1);
+    for (; bench->broadcast_last == head; head++) {
+        rig_publish(bench, 1, 1, 1);
+        rig_turn(bench);
+    }
+    for (uint64_t i = 1; i <= 20; i++) {
+        rig_broadcast(bench, rig_messages(buf, 77, i, i));
+        rig_publish(bench, 1, 1, CHD_BATCH_BYTES);
+        head++;
+    }
+    for (uint64_t i = 1; bench->event_count <= bench->broadcast_last; i++) {
+        cr_assert_lt(i, head, "none of 77 came");
+        acknowledge(77, i);
+    }
+    cr_assert_lt(bench->broadcast_last, head);
+    const size_t before = bench->event_count;
+    chd_pack_init(&pack, said, sizeof(said));
+    chd_local_pack_filters(&pack, CHD_LOCAL_UNSUBSCRIBE, &all, 1);
+    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, &all, 1);
+    rig_say(bench, 0, chd_bytes_of(said, pack.len / 2));
+    rig_turn(bench);
+    rig_say(bench, 0, chd_bytes_of(said + pack.len / 2, pack.len / 2));
+    rig_turn(bench);
+    cr_assert_eq(bench->event_count, before);
+    finish();
+}
