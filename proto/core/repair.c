@@ -134,11 +134,15 @@ void chd_core_repair_settle(chd_core *core, chd_repair *repair, chd_out *out)
 
 /* --- asking --------------------------------------------------------------- */
 
+static bool is_expected(const chd_peer *peer)
+{
+    return peer->state == CHD_MEMBER_LIVE || peer->state == CHD_MEMBER_JOINING;
+}
+
 static bool can_answer(const chd_peer *peer)
 {
     return peer->used && peer->node != 0 && peer->dialled && peer->up &&
-           (peer->state == CHD_MEMBER_LIVE ||
-            peer->state == CHD_MEMBER_JOINING);
+           is_expected(peer);
 }
 
 /* A member other than the one asked last, at random. */
@@ -266,7 +270,7 @@ static bool origin_may_come(const chd_core *core, const chd_repair *repair)
 
     const chd_peer *peer = chd_peers_node(&core->peers, repair->origin);
 
-    return (peer == NULL || (peer->state == CHD_MEMBER_JOINING && !peer->up)) &&
+    return (peer == NULL || (is_expected(peer) && !peer->up)) &&
            chd_since(core->now.mono_ns, repair->started_ns) < patience;
 }
 

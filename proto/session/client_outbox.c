@@ -9,6 +9,9 @@
 /* The frame prefix and everything of PUBLISH around its items. */
 #define PUBLISH_OVERHEAD_MAX 32
 
+/* What stands behind the items: their number. */
+#define TAIL_BYTES_MAX 9
+
 chd_err chd_outbox_init(chd_outbox *box, const chd_mem *mem, size_t limit)
 {
     if (limit < CHD_OUTBOX_BYTES_MIN || limit > CHD_OUTBOX_BYTES_MAX) {
@@ -58,13 +61,13 @@ static void frame_open(chd_outbox *box)
 
     box->frame_at = box->end;
     box->item_count = 0;
-    if (room <= CHD_FRAME_PREFIX_BYTES) {
+    if (room <= CHD_FRAME_PREFIX_BYTES + TAIL_BYTES_MAX) {
         chd_pack_init(&box->pack, box->buf, 0);
         box->pack.overflow = true;
         return;
     }
     chd_pack_init(&box->pack, box->buf + box->end + CHD_FRAME_PREFIX_BYTES,
-                  room - CHD_FRAME_PREFIX_BYTES);
+                  room - CHD_FRAME_PREFIX_BYTES - TAIL_BYTES_MAX);
     box->request_last++;
     box->array_at =
         chd_local_publish_open(&box->pack, box->request_last, box->wait);
@@ -72,8 +75,10 @@ static void frame_open(chd_outbox *box)
 
 static void frame_close(chd_outbox *box)
 {
+    box->pack.cap += TAIL_BYTES_MAX;
     chd_local_publish_close(&box->pack, box->array_at, box->item_count,
                             box->number_next);
+    CHD_ASSERT(!box->pack.overflow);
     box->number_next += box->item_count;
     chd_frame_put_length(box->buf + box->frame_at, box->pack.len);
     box->end = box->frame_at + CHD_FRAME_PREFIX_BYTES + box->pack.len;

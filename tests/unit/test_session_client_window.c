@@ -82,6 +82,32 @@ Test(session_client_window, a_full_window_has_room_again_after_receipts)
     NO_LEAKS();
 }
 
+/* Whatever is left of the window, a message stands in it whole or not at all. */
+Test(session_client_window, the_last_message_that_fits_is_whole)
+{
+    for (size_t first = 0; first < 64; first++) {
+        uint64_t count = 0;
+        chd_client *client = make();
+
+        attach(client, T0);
+        count += publish(client, first) != 0;
+        for (size_t bytes = 3000; bytes > 0; bytes /= 2) {
+            while (publish(client, bytes) != 0) {
+                count++;
+            }
+        }
+        cr_assert_leq(chd_client_pending_bytes(client), CHD_OUTBOX_BYTES_MIN);
+        drain(client);
+        for (uint64_t i = 1; i <= count; i++) {
+            cr_assert_eq(expect(CHD_LOCAL_PUBLISH).u.publish.request, i);
+        }
+        expect_nothing();
+        forget_stream();
+        chd_client_destroy(&client);
+    }
+    NO_LEAKS();
+}
+
 Test(session_client_window, what_can_never_fit_is_told_apart_from_a_full_window)
 {
     static const uint8_t value[CHD_PAYLOAD_BYTES_MAX];
