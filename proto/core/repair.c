@@ -209,7 +209,7 @@ static uint64_t gap_end(const chd_core *core, const chd_repair *repair)
 static void begin_again(chd_repair *repair)
 {
     if (repair->stream - repair->window.base > CHD_WINDOW_SEQS ||
-        repair->lost_told > 0) {
+        repair->lost_upto > 0) {
         repair->mixed = true;
         return;
     }
