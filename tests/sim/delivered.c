@@ -122,14 +122,19 @@ static void check_resumed(const sim_app *app, const chd_local_welcome *welcome)
 {
     const sim_node *node = app->node;
     bool had_begun = false;
+    chd_node_report report;
 
     for (uint32_t i = 0; i < app->filter_count; i++) {
         had_begun |= app->filters[i].wanted && app->filters[i].begun;
     }
-    if (!welcome->resumed && had_begun && node->running &&
-        app->sidecar == welcome->node && app->misses_then != UINT64_MAX &&
+    if (welcome->resumed || !had_begun || !node->running) {
+        return;
+    }
+    chd_core_report_node(node->core, sim_node_clock(node), &report);
+    if (app->sidecar == welcome->node && app->misses_then != UINT64_MAX &&
         chd_core_stats(node->core)->misses == app->misses_then &&
-        node->log_bytes_max < CHD_LOG_BYTES_MIN / 2) {
+        chd_max_u64(node->log_bytes_max, report.log_bytes) <
+            CHD_LOG_BYTES_MIN / 2) {
         sim_fail(app->world, "resume", "%s has to begin anew at %s", app->name,
                  node->name);
     }

@@ -21,7 +21,7 @@ typedef struct sim_known {
     uint32_t topic;
     uint64_t client; /* who published it, and its number; 0: not told   */
     uint64_t number;
-    bool spread;          /* another machine than its origin's was fed it */
+    bool spread;          /* another machine was fed it, or there was none */
     uint32_t twin_origin; /* the next event that is the same publication, */
     uint32_t twin_seq;    /* in a ring; itself when there is no other     */
 } sim_known;

@@ -83,6 +83,8 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
         .topic = sim_name_find(&world->model.topics, event->topic),
         .client = event->client,
         .number = event->number,
+        /* Whoever is alone needs nobody to have it. */
+        .spread = !sim_oracle_has_company(node),
     };
 
     if (event->seq != (uint64_t)origin->count + 1) {

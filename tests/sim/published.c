@@ -124,8 +124,7 @@ static bool is_known_elsewhere(const sim_world *world, uint32_t origin,
     return false;
 }
 
-/* Tell whether a node has somebody to replicate to. */
-static bool has_company(const sim_node *node)
+bool sim_oracle_has_company(const sim_node *node)
 {
     const sim_world *world = node->world;
     chd_member_report member;
@@ -157,7 +156,7 @@ static bool is_safe(const sim_node *node, const sim_publication *first)
             return true;
         }
     } while (next_twin(&world->ledger, first, &at));
-    return !has_company(node);
+    return !sim_oracle_has_company(node);
 }
 
 void sim_oracle_released(sim_node *node, const sim_stream *stream,
