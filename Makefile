@@ -149,7 +149,7 @@ $(bin)/coherctl: $(call objs,$(cli_src)) $(lib)/libcoherd.a
 	$(call link,$(call libs_of,msgpack))
 # Examples are built as their readers will build them.
 $(top)/examples/%: $$(wildcard client/examples/$$*.c client/examples/$$*/*.c) \
-        $(lib)/$(so) client/coherd.h Makefile
+        $(lib)/$(so) client/coherd.h client/coherd_cache.h Makefile
 	$(call say,LD) $(CC) -std=c17 $(gnu) $(warnings) $(mode) -Iclient -o $@ \
 	    $(filter %.c,$^) -L$(lib) -lcoherd -pthread '-Wl,-rpath,$$ORIGIN/../lib'
 
@@ -173,7 +173,7 @@ $(helpers): $(priv)/bin/%: $(obj)/tests/net/%.o $(lib)/libcoherd.a $(test_libs)
 	$(call link,$(call libs_of,$(broker_pkgs)))
 $(call tests_of,stress) $(call tests_of,bench): $(priv)/%: $(obj)/tests/%.o \
         $(lib)/libcoherd.a $(test_libs)
-	$(call link,$(call libs_of,$(broker_pkgs)))
+	$(call link,$(call libs_of,$(broker_pkgs)) -lm)
 $(BUILD)/test/coherd-%: FORCE
 	$(again) VARIANT=$* $(BUILD)/$*/bin/coherd
 	$(Q)mkdir -p $(@D) && cp -u $(BUILD)/$*/bin/coherd $@
@@ -241,7 +241,7 @@ man_of = man$(patsubst .%,%,$(suffix $1))/$(notdir $1)
 # These two are written as they are installed: other places stand in them.
 pc := $(LIBDIR)/pkgconfig/coherd.pc
 unit := $(SYSTEMD)/systemd/system/coherd.service
-installed := $(BINDIR)/coherd $(BINDIR)/coherctl $(INCDIR)/coherd.h \
+installed := $(BINDIR)/coherd $(BINDIR)/coherctl $(INCDIR)/coherd.h $(INCDIR)/coherd_cache.h \
     $(addprefix $(LIBDIR)/,libcoherd.a $(so_file) $(so_name) $(so)) $(pc) \
     $(unit) $(SYSTEMD)/sysusers.d/coherd.conf $(DOCDIR)/coherd.conf \
     $(BASHDIR)/coherctl \
@@ -251,7 +251,7 @@ put = install -m $1 $2 $(DESTDIR)$3
 install: all  ## install below DESTDIR and PREFIX (/usr/local)
 	$(Q)install -d $(addprefix $(DESTDIR),$(sort $(dir $(installed))))
 	$(Q)$(call put,755,$(bin)/coherd $(bin)/coherctl,$(BINDIR))
-	$(Q)$(call put,644,client/coherd.h,$(INCDIR))
+	$(Q)$(call put,644,client/coherd.h client/coherd_cache.h,$(INCDIR))
 	$(Q)$(call put,644,$(lib)/libcoherd.a,$(LIBDIR))
 	$(Q)$(call put,755,$(lib)/$(so_file),$(LIBDIR))
 	$(Q)ln -sf $(so_file) $(DESTDIR)$(LIBDIR)/$(so_name)

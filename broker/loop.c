@@ -109,11 +109,26 @@ static void step_once(loop_state *loop, const chd_input *input)
     loop->stepping = false;
 }
 
+static void read_clock(loop_state *loop)
+{
+    loop->now = chd_clock_read();
+    loop->logger.now = loop->now;
+}
+
+/* What is told of ages here must not be told as of an earlier time. */
+static bool tells_ages(const chd_input *input)
+{
+    return input->kind == CHD_IN_CONTROL || input->kind == CHD_IN_TURN_END;
+}
+
 static void step(void *arg, const chd_input *input)
 {
     loop_state *loop = arg;
     const chd_input blocked = {.kind = CHD_IN_BLOCKED};
 
+    if (tells_ages(input)) {
+        read_clock(loop);
+    }
     step_once(loop, input);
     while (loop->blocked > 0) {
         loop->blocked--;
@@ -158,7 +173,7 @@ static void reload(loop_state *loop)
     if (ready) {
         /* systemd's notify-reload wants to know when, on its own clock. */
         (void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
-                       (unsigned long long)(loop->now.mono_ns / 1000));
+                       (unsigned long long)chd_clock_monotonic_us());
         chd_notify_send(&loop->notify, text);
     }
     if (chd_reload(loop->options, loop->config, &loop->logger)) {
@@ -380,12 +395,6 @@ static void note_lag(loop_state *loop)
         loop->lag_ns = 0;
     }
     loop->lag_ns = chd_max_u64(loop->lag_ns, lag);
-}
-
-static void read_clock(loop_state *loop)
-{
-    loop->now = chd_clock_read();
-    loop->logger.now = loop->now;
 }
 
 static void turn(loop_state *loop)

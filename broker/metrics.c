@@ -27,6 +27,7 @@ void chd_metrics_collect(chd_metrics *metrics, const chd_core *core,
         if (member.state < CHD_MEMBER_STATES) {
             metrics->members[member.state]++;
         }
+        metrics->members_counted += member.counts;
     }
 }
 
@@ -60,6 +61,21 @@ static void write_seconds(chd_writer *writer, const char *name,
     chd_writer_add(writer, "coherd_%s %" PRIu64 ".%06" PRIu64 "\n", name,
                    value / per_second,
                    value % per_second * 1000000 / per_second);
+}
+
+/* Not known is NaN: no alert that compares it would mistake it for fresh. */
+static void write_staleness(chd_writer *writer, const chd_node_report *node)
+{
+    static const char name[] = "staleness_seconds";
+    static const char help[] =
+        "Everything accepted anywhere before that is here; NaN: not known";
+
+    if (node->staleness_ms == UINT64_MAX) {
+        write_head(writer, name, "", help, "gauge");
+        chd_writer_add(writer, "coherd_%s NaN\n", name);
+    } else {
+        write_seconds(writer, name, help, node->staleness_ms, 1000);
+    }
 }
 
 static void write_members(chd_writer *writer, const chd_metrics *metrics)
@@ -97,6 +113,9 @@ void chd_metrics_write(const chd_metrics *metrics, chd_writer *writer)
     write_gauge(writer, "degraded",
                 "Whether a listed peer or a member is missing", node->degraded);
     write_members(writer, metrics);
+    write_gauge(writer, "members_counted", "Peers that count for freshness",
+                metrics->members_counted);
+    write_staleness(writer, node);
     write_gauge(writer, "sessions", "Applications connected", node->sessions);
     write_gauge(writer, "subscriptions", "Subscriptions of all sessions",
                 node->subscriptions);

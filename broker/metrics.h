@@ -18,6 +18,7 @@ typedef struct chd_metrics {
     chd_tally tally;
     chd_node_report node;
     uint64_t members[CHD_MEMBER_STATES]; /* by chd_member_state */
+    uint64_t members_counted;            /* for freshness */
     uint64_t open_fds;
     uint64_t max_fds;
     uint64_t loop_lag_ns; /* longest of the last minute or two */

@@ -76,6 +76,7 @@ void chd_setup_core(const chd_config *config, const chd_endpoint *announced,
     core->ping_interval = chd_config_number(config, CHD_SET_PING_INTERVAL);
     core->join_timeout = chd_config_number(config, CHD_SET_JOIN_TIMEOUT);
     core->dead_after = chd_config_number(config, CHD_SET_MEMBER_DEAD_AFTER);
+    core->strict = chd_config_number(config, CHD_SET_PARTITION_POLICY) == 1;
     core->drain_timeout = chd_config_number(config, CHD_SET_DRAIN_TIMEOUT);
     core->log_bytes = (size_t)chd_config_number(config, CHD_SET_LOG_BYTES);
     core->payload_max =

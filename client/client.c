@@ -12,7 +12,9 @@ uint64_t chd_lib_now_ns(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    /* Goes on while the machine is suspended: what was fresh before is not
+     * fresh after. */
+    clock_gettime(CLOCK_BOOTTIME, &now);
     return (uint64_t)now.tv_sec * CHD_SECOND + (uint64_t)now.tv_nsec;
 }
 
@@ -88,6 +90,7 @@ coherd_err chd_lib_make_locks(coherd_client *client)
     }
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     const bool made = pthread_mutex_init(&client->mutex, NULL) == 0 &&
+                      pthread_mutex_init(&client->caches_mutex, NULL) == 0 &&
                       pthread_cond_init(&client->changed, &attr) == 0;
     pthread_condattr_destroy(&attr);
     return made ? COHERD_OK : COHERD_ERR_NOMEM;
@@ -174,7 +177,8 @@ static coherd_err set_options(coherd_client *client,
         }
     }
     if ((options->mode != COHERD_THREADED && options->mode != COHERD_POLLED) ||
-        (options->on_event != NULL && options->on_reset == NULL)) {
+        (options->on_event != NULL && options->on_reset == NULL) ||
+        (options->on_staleness != NULL && options->staleness_bound_ms == 0)) {
         return COHERD_ERR_INVALID;
     }
     client->options = *options;
@@ -191,6 +195,7 @@ static void dispose(coherd_client *client)
 {
     chd_lib_abandon_descriptors(client);
     chd_client_destroy(&client->engine);
+    chd_floors_close(client);
     if (client->topics != NULL) {
         chd_topics_clear(client);
     }
@@ -231,6 +236,9 @@ static coherd_err open_client(coherd_client *client,
     }
     if (err == COHERD_OK) {
         err = chd_lib_make_engine(client);
+    }
+    if (err == COHERD_OK) {
+        err = chd_floors_open(client);
     }
     if (err == COHERD_OK) {
         err = chd_transport_open(client);
@@ -300,7 +308,7 @@ coherd_err coherd_close(coherd_client **handle)
     coherd_client *client = *handle;
     if (!chd_lib_is_child(client)) {
         pthread_mutex_lock(&client->mutex);
-        if (chd_wait_is_callback(client)) {
+        if (chd_wait_is_callback(client) || chd_caches_any(client)) {
             pthread_mutex_unlock(&client->mutex);
             return COHERD_ERR_MODE;
         }
@@ -314,6 +322,8 @@ coherd_err coherd_close(coherd_client **handle)
         pthread_mutex_unlock(&client->mutex);
         pthread_cond_destroy(&client->changed);
         pthread_mutex_destroy(&client->mutex);
+        pthread_mutex_destroy(&client->floors_mutex);
+        pthread_mutex_destroy(&client->caches_mutex);
     }
     dispose(client);
     *handle = NULL;
@@ -384,8 +394,10 @@ static coherd_err add(coherd_client *client, const chd_filter *filter)
     const coherd_err err = chd_topics_add(client, filter);
     if (err != COHERD_OK) {
         (void)chd_client_unsubscribe(client->engine, filter);
+        return err;
     }
-    return err;
+    chd_floors_subscribed(client, filter, true);
+    return COHERD_OK;
 }
 
 static coherd_err take_off(coherd_client *client, const chd_filter *filter)
@@ -394,6 +406,8 @@ static coherd_err take_off(coherd_client *client, const chd_filter *filter)
         return COHERD_ERR_NOT_SUBSCRIBED;
     }
     chd_topics_remove(client, filter);
+    chd_floors_subscribed(client, filter, false);
+    chd_caches_reset(client, filter);
     return COHERD_OK;
 }
 

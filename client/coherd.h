@@ -53,9 +53,11 @@
  *     a session that does not keep up is reset.  Drop the entry and return;
  *     load it when somebody asks for it.  A callback that takes a lock which
  *     is held around a waiting call of this library is a deadlock.
- *  5. A load that began before an invalidation may end after it.  Do not store
- *     a value if anything that covers it was delivered since the load began;
- *     a counter that callbacks increase and loaders compare is enough.
+ *  5. A load that began before an invalidation may end after it.  Take a
+ *     ticket with coherd_fill_begin before you read the source, and store what
+ *     you read only if coherd_fill_end allows it, with the lock of your cache
+ *     held around both: your callbacks take the same lock to drop.  Or use the
+ *     cache of coherd_cache.h, which does that.
  *  6. The client that publishes is subscribed like any other: it receives its
  *     own events, so code that writes the new value into its own cache first
  *     will see it dropped.
@@ -149,7 +151,15 @@ extern "C" {
                 "COHERD_POLLED")                                               \
     X(ERR_NOT_SUBSCRIBED, "there is no such subscription to end")              \
     X(ERR_PROTOCOL, "the sidecar sent, or refused, something that should not " \
-                    "occur: one of the two is broken")
+                    "occur: one of the two is broken")                         \
+    X(ERR_STALE_FILL, "what was loaded may be stale, it was invalidated "      \
+                      "meanwhile: do not store it")                            \
+    X(ERR_OLD_VERSION, "what was loaded is older than the version that an "    \
+                       "invalidation demands, its source lags behind: do not " \
+                       "store it")                                             \
+    X(ERR_NOT_CACHED, "the key is not in the cache")                           \
+    X(ERR_NOT_FOUND, "the source has nothing under this key")                  \
+    X(ERR_LOADER, "the loader failed; errno is what it returned")
 
 typedef enum coherd_err {
 #define COHERD_ERR_ENUM(name, text) COHERD_##name,
@@ -208,6 +218,8 @@ typedef struct coherd_event {
                           An update that comes after an invalidation of its
                           key and is older must not be stored: it was
                           missing, and was fetched                          */
+    uint64_t version;  /* see coherd_publish_options; 0: none               */
+    bool again;        /* applied a second time, after again_after_ms       */
 } coherd_event;
 
 typedef enum coherd_reset_reason {
@@ -277,7 +289,20 @@ typedef struct coherd_options {
      * else 128 KiB to 64 MiB. */
     size_t window_bytes;
 
-    uint64_t reserved[8]; /* 0 */
+    /* For how long a fill must show the version that an invalidation came
+     * with: longer than a replica of your database ever lags.  0: 60000.
+     * Negative: for ever. */
+    int64_t replica_lag_max_ms;
+
+    /* Called like the others when coherd_staleness crosses the bound, which is
+     * in milliseconds, in either direction.  A client begins beyond its bound,
+     * so the first call tells that it is within.  Not called for a crossing
+     * that is taken back before there was time to tell.  on_staleness needs a
+     * bound; 0: none. */
+    uint64_t staleness_bound_ms;
+    void (*on_staleness)(coherd_client *client, bool exceeded, void *arg);
+
+    uint64_t reserved[5]; /* 0 */
 } coherd_options;
 
 /* Open a client.  It connects in the background and tries for ever, so that
@@ -298,7 +323,8 @@ COHERD_API coherd_err coherd_open(const coherd_options *options,
  *
  * Blocking: until a callback that is running has returned.
  * Owns:   *client is consumed and set to NULL.  Safe on NULL, and twice.
- * Errors: COHERD_ERR_MODE  called inside a callback: nothing was done.
+ * Errors: COHERD_ERR_MODE  called inside a callback, or a cache of it is still
+ *                          open: nothing was done.
  */
 COHERD_API coherd_err coherd_close(coherd_client **client);
 
@@ -316,6 +342,49 @@ COHERD_API bool coherd_is_connected(coherd_client *client);
  */
 COHERD_API coherd_err coherd_wait_connected(coherd_client *client,
                                             int timeout_ms);
+
+/* --- staleness ------------------------------------------------------------ */
+
+#define COHERD_STALENESS_UNKNOWN UINT64_MAX
+
+/* Return the client's staleness S in milliseconds, rounded up: every event
+ * that any sidecar of the mesh accepted more than S ago, on a topic that this
+ * client subscribes to, has been applied here: its on_event, or on_reset for
+ * its topic, has returned.  COHERD_STALENESS_UNKNOWN, which is larger than
+ * every bound, until the sidecar has met the mesh and said so.
+ *
+ * Ask before you read the entry that you want to serve, not after: what is
+ * read after is at least as fresh.
+ *
+ * It is never too low, as long as the clock of this machine, and that of the
+ * sidecar's, which is the same one, measure how long something takes; clocks of
+ * different machines are not compared.  Time in which the machine is suspended
+ * counts.  Nothing needs to arrive for it to grow: it does while the sidecar
+ * is frozen, dead or cut off, while a callback does not return, and in polled
+ * mode while nobody dispatches.
+ *
+ * On an idle, healthy mesh it stays below two ping intervals of the sidecars.
+ *
+ * "The mesh" is every sidecar that ours has met, or that one which it hears
+ * says to hear, until it said goodbye, or is dead and all that others had of it
+ * is here.  One that falls silent holds freshness back.  After how long it is
+ * dead is for partition.policy, see coherd.conf(5): with "available" after
+ * member.dead_after, so that two halves of a mesh that cannot reach each other
+ * look fresh again to their own applications; with "strict" not as long as it
+ * is listed.
+ *
+ * A topic counts from the RESET on that begins its subscription
+ * (COHERD_RESET_SUBSCRIBED): what was accepted before is not known, and the
+ * cache for it is empty then.
+ *
+ * A child after fork() inherits the value, which grows until the child has a
+ * connection of its own.
+ *
+ * Threads:  any, also inside callbacks; takes no lock.
+ * Blocking: never; no system call: one atomic load and one reading of
+ *           CLOCK_BOOTTIME.
+ */
+COHERD_API uint64_t coherd_staleness(coherd_client *client);
 
 /* --- hearing -------------------------------------------------------------- */
 
@@ -361,7 +430,18 @@ typedef struct coherd_publish_options {
      * COHERD_WAIT_ACCEPTED 5000.  Negative: without limit. */
     int timeout_ms;
 
-    uint64_t reserved[4]; /* 0 */
+    /* Invalidations only, up to 3600000: every instance applies it once more
+     * after so many milliseconds.  For sources that lag behind the commit and
+     * have no versions.  0: no. */
+    int again_after_ms;
+
+    /* Invalidations and updates: what is stored for the targets afterwards
+     * must have been read at this version or a newer one: see
+     * coherd_fill_end.  Larger is newer: the row's version, or the position
+     * of the database's log.  0: none. */
+    uint64_t version;
+
+    uint64_t reserved[2]; /* 0 */
 } coherd_publish_options;
 
 /* Names the last event that a call made.  Zeros unless it was waited for. */
@@ -466,6 +546,68 @@ static inline coherd_target coherd_all(void)
     return coherd_target_of(COHERD_TARGET_ALL, NULL, 0);
 }
 
+/* --- guarded fills -------------------------------------------------------- */
+
+/* A ticket for storing one loaded value.  Its contents are private; copying it
+ * is allowed.  Zeros are no ticket. */
+typedef struct coherd_fill {
+    uint64_t opaque[3];
+    const void *key;
+    size_t key_len;
+} coherd_fill;
+
+/* Take a ticket for key in topic, before the source is read.
+ *
+ * Allocates nothing, and needs no end: a ticket may be forgotten.  On an error
+ * *fill is written too, and coherd_fill_end says the same about it; so one of
+ * the two may be left unchecked.
+ *
+ * Owns:   key, 1 to 1024 bytes, is borrowed until the last coherd_fill_end for
+ *         this ticket; topic only for the call.
+ * Errors: COHERD_ERR_NOT_SUBSCRIBED  nothing that happens in the topic would
+ *                                    be heard;
+ *         COHERD_ERR_DISCONNECTED    nor while there is no connection.  Load
+ *                                    and use the value, but do not store it;
+ *         COHERD_ERR_INVALID; COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM (after fork).
+ */
+COHERD_API coherd_err coherd_fill_begin(coherd_client *client,
+                                        const char *topic, const void *key,
+                                        size_t key_len, coherd_fill *fill);
+
+/* What is known of a value once it is loaded.  Start with all zeros. */
+typedef struct coherd_fill_options {
+    const coherd_target *tags; /* the labels it will carry: coherd_tag      */
+    size_t tag_count;
+    uint64_t version; /* that it was read at; 0: not known                  */
+    uint64_t reserved[4]; /* 0 */
+} coherd_fill_options;
+
+/* Tell whether the value that was loaded under this ticket may be stored.
+ *
+ * It may not if, since the ticket was taken, an invalidation of its key, one
+ * of its tags, a prefix of its key or the whole topic, an update of its key,
+ * or a RESET that covers the topic has reached this client, or the connection
+ * was lost or the subscription ended.  An invalidation counts from the moment
+ * before its on_event is called.  So if the lock that your callbacks take to
+ * drop an entry is held from before this call until the value is stored,
+ * nothing stale stays stored.
+ *
+ * Nor may it if an invalidation of any of these came with a version within the
+ * last replica_lag_max_ms, and the value's version is older or not known.
+ *
+ * A value may also be refused without need, when more has happened than can
+ * be remembered exactly.  The ticket stays good for another question.
+ *
+ * options may be NULL.  Never waits for I/O or callbacks.
+ *
+ * Errors: COHERD_ERR_STALE_FILL, COHERD_ERR_OLD_VERSION: load again, or use
+ *         the value without storing it; COHERD_ERR_DISCONNECTED (now),
+ *         COHERD_ERR_INVALID; what coherd_fill_begin said.
+ */
+COHERD_API coherd_err coherd_fill_end(coherd_client *client,
+                                      const coherd_fill *fill,
+                                      const coherd_fill_options *options);
+
 /* --- with an event loop of your own --------------------------------------- */
 
 /* Return a descriptor that is readable while coherd_dispatch has something to
@@ -536,8 +678,11 @@ typedef struct coherd_node_info {
     uint64_t lost;      /* events known to be lost          */
     uint64_t log_bytes;
     coherd_dns dns;
-    uint64_t dns_age_ms; /* since the last answer           */
-    uint64_t dns_count;  /* addresses in it                 */
+    uint64_t dns_age_ms;   /* since the last answer           */
+    uint64_t dns_count;    /* addresses in it                 */
+    uint64_t staleness_ms; /* everything accepted in the mesh before that is
+                              here, rounded up; COHERD_STALENESS_UNKNOWN   */
+    uint64_t held_by;      /* node id that the staleness is due to; 0: none */
 } coherd_node_info;
 
 typedef struct coherd_member_info {
@@ -553,6 +698,9 @@ typedef struct coherd_member_info {
     uint64_t rtt_us;
     uint64_t received; /* up to here its events have arrived */
     uint64_t silent_ms;
+    uint64_t age_ms; /* everything that it accepted before that is here,
+                        rounded up; COHERD_STALENESS_UNKNOWN             */
+    bool counts;     /* for how fresh the sidecar is                     */
 } coherd_member_info;
 
 typedef struct coherd_status_report {

@@ -48,32 +48,58 @@ static const char *with_nul(chd_bytes topic, char buf[CHD_TOPIC_BYTES_MAX + 1])
     return buf;
 }
 
+static void show_event(coherd_client *client, uint64_t origin,
+                       const chd_event *event, bool again)
+{
+    char topic[CHD_TOPIC_BYTES_MAX + 1];
+    const coherd_event shown = {
+        .kind = (coherd_kind)event->kind,
+        .topic = with_nul(event->topic, topic),
+        .topic_len = event->topic.len,
+        .target = {(coherd_target_kind)event->target_kind, event->target.ptr,
+                   event->target.len},
+        .value = event->value.ptr,
+        .value_len = event->value.len,
+        .soft = event->flags & CHD_FLAG_SOFT,
+        .origin = origin,
+        .seq = event->seq,
+        .hlc = event->hlc,
+        .version = event->version,
+        .again = again,
+    };
+
+    chd_caches_event(client, &shown);
+    if (client->options.on_event != NULL) {
+        client->options.on_event(client, &shown, client->options.arg);
+    }
+}
+
 static void show_events(coherd_client *client, const void *what)
 {
     const chd_local_events *message = what;
     chd_bytes records = message->records.encoded;
     chd_bytes record;
     chd_event event;
-    char topic[CHD_TOPIC_BYTES_MAX + 1];
 
-    if (client->options.on_event == NULL) {
-        return;
-    }
     while (chd_mesh_record_next(&records, &event, &record)) {
-        const coherd_event shown = {
-            .kind = (coherd_kind)event.kind,
-            .topic = with_nul(event.topic, topic),
-            .topic_len = event.topic.len,
-            .target = {(coherd_target_kind)event.target_kind, event.target.ptr,
-                       event.target.len},
-            .value = event.value.ptr,
-            .value_len = event.value.len,
-            .soft = event.flags & CHD_FLAG_SOFT,
-            .origin = message->origin,
-            .seq = event.seq,
-            .hlc = event.hlc,
-        };
-        client->options.on_event(client, &shown, client->options.arg);
+        show_event(client, message->origin, &event, false);
+    }
+}
+
+static void show_filter(coherd_client *client, const chd_filter *filter,
+                        uint64_t reason)
+{
+    char topic[CHD_TOPIC_BYTES_MAX + 1];
+    coherd_reset shown = {.reason = (coherd_reset_reason)reason};
+
+    if (filter != NULL) {
+        shown.topic = with_nul(filter->topic, topic);
+        shown.topic_len = filter->topic.len;
+        shown.prefix = filter->match == CHD_MATCH_PREFIX;
+    }
+    chd_caches_reset(client, filter);
+    if (client->options.on_reset != NULL) {
+        client->options.on_reset(client, &shown, client->options.arg);
     }
 }
 
@@ -82,20 +108,23 @@ static void show_reset(coherd_client *client, const void *what)
     const chd_local_reset *message = what;
     chd_local_list filters = message->filters;
     chd_filter filter;
-    char topic[CHD_TOPIC_BYTES_MAX + 1];
-    coherd_reset shown = {.reason = (coherd_reset_reason)message->reason};
 
-    if (client->options.on_reset == NULL) {
-        return;
-    }
     if (filters.count == 0) {
-        client->options.on_reset(client, &shown, client->options.arg);
+        show_filter(client, NULL, message->reason);
     }
     while (chd_local_filter_next(&filters, &filter)) {
-        shown.topic = with_nul(filter.topic, topic);
-        shown.topic_len = filter.topic.len;
-        shown.prefix = filter.match == CHD_MATCH_PREFIX;
-        client->options.on_reset(client, &shown, client->options.arg);
+        show_filter(client, &filter, message->reason);
+    }
+}
+
+static void show_again(coherd_client *client, const void *what)
+{
+    const chd_repeat *repeat = what;
+
+    if (repeat->all) {
+        show_filter(client, NULL, CHD_RESET_LOST);
+    } else {
+        show_event(client, repeat->origin, &repeat->event, true);
     }
 }
 
@@ -113,6 +142,15 @@ static void show_why(coherd_client *client, const void *what)
 
     if (client->options.on_state != NULL) {
         client->options.on_state(client, &shown, client->options.arg);
+    }
+}
+
+static void show_staleness(coherd_client *client, const void *what)
+{
+    const bool *exceeded = what;
+
+    if (client->options.on_staleness != NULL) {
+        client->options.on_staleness(client, *exceeded, client->options.arg);
     }
 }
 
@@ -174,6 +212,7 @@ static bool show_message(coherd_client *client, const chd_local *local,
 bool chd_deliver_message(coherd_client *client, const chd_local *local,
                          chd_bytes message, const chd_mark *mark, bool keep_it)
 {
+    chd_floors_message(client, local);
     if (keep_it) {
         const kept_head head = {.len = message.len, .mark = *mark};
         keep(client, &head, message.ptr);
@@ -192,6 +231,11 @@ bool chd_deliver_why(coherd_client *client, const chd_why *why, bool keep_it)
     /* A copy, because others may write the client's while the call runs. */
     const chd_why copy = *why;
     return call_out(client, show_why, &copy);
+}
+
+bool chd_deliver_staleness(coherd_client *client, bool exceeded)
+{
+    return call_out(client, show_staleness, &exceeded);
 }
 
 static bool show_kept(coherd_client *client, const kept_head *head,
@@ -218,6 +262,7 @@ bool chd_deliver_kept(coherd_client *client)
                                .u.reset = {.reason = CHD_RESET_SLOW}};
         const chd_mark mark = client->kept_lost_mark;
         client->kept_lost = false;
+        chd_floors_reset(client);
         if (!show_message(client, &all, &mark)) {
             return false;
         }
@@ -235,5 +280,24 @@ bool chd_deliver_kept(coherd_client *client)
         }
     }
     client->kept_begin = client->kept_end = 0;
+    return true;
+}
+
+/* One turn calls so many times at most. */
+#define AGAIN_MAX 256
+
+bool chd_deliver_again(coherd_client *client)
+{
+    const uint64_t now_ns = chd_lib_now_ns();
+    chd_repeat repeat;
+
+    for (int i = 0; i < AGAIN_MAX && !client->closing &&
+                    chd_again_next(client->again, now_ns, &repeat);
+         i++) {
+        chd_floors_again(client, &repeat);
+        if (!call_out(client, show_again, &repeat)) {
+            return false;
+        }
+    }
     return true;
 }

@@ -35,6 +35,7 @@ static bool lose(coherd_client *client, const chd_why *why, bool keep)
 {
     chd_transport_disconnect(client);
     chd_client_disconnected(client->engine, chd_lib_now_ns());
+    chd_floors_hearing(client, false);
     client->farewell = (chd_why){0};
     return tell(client, why, keep);
 }
@@ -94,6 +95,7 @@ static bool on_welcome(coherd_client *client, const chd_delivery *delivery,
         }
         client->room++;
     }
+    chd_floors_hearing(client, true);
     return tell(client, &why, keep);
 }
 
@@ -190,6 +192,7 @@ static next_step handle(coherd_client *client, chd_bytes message, bool keep)
         on_error(client, &delivery.local.u.error);
         return LOSE;
     case CHD_DELIVERY_GOODBYE:
+        chd_floors_hearing(client, false);
         client->farewell = why_not(COHERD_ERR_DISCONNECTED, 0);
         snprintf(client->farewell.text, sizeof(client->farewell.text),
                  "the sidecar is shutting down");
@@ -218,6 +221,7 @@ static next_step handle_all(coherd_client *client, bool keep)
         if (next != GO_ON) {
             return next;
         }
+        chd_staleness_publish(client);
     }
     if (client->in_begin == client->in_end) {
         client->in_begin = client->in_end = 0;
@@ -248,6 +252,7 @@ bool chd_dispatch_turn(coherd_client *client, bool keep)
 {
     bool here = true;
 
+    client->again_held = keep;
     chd_transport_lower(client);
     if (atomic_load(&client->socket_fd) >= 0) {
         here = read_and_handle(client, keep);
@@ -268,7 +273,8 @@ bool chd_dispatch_turn(coherd_client *client, bool keep)
         break;
     }
     }
-    if (!here) {
+    if (!here || (!keep && !chd_deliver_again(client)) ||
+        !chd_staleness_turn(client, keep)) {
         return false;
     }
     chd_transport_flush(client);

@@ -86,6 +86,7 @@ static void forget(coherd_client *client)
     client->last_request = 0;
     client->kept_begin = client->kept_end = 0;
     client->kept_lost = false;
+    client->staleness_kept = false;
 }
 
 static coherd_err subscribe_again(coherd_client *client)
@@ -106,6 +107,7 @@ static coherd_err subscribe_again(coherd_client *client)
         }
         /* Listed twice: it was being moved.  The copy is not ours to free. */
         if (chd_client_subscription_count(client->engine) > before) {
+            chd_floors_subscribed(client, &filter, true);
             atomic_store(&client->topics[kept++], topic);
         }
     }
@@ -121,6 +123,12 @@ static coherd_err start_over(coherd_client *client)
     chd_client_destroy(&client->engine);
     forget(client);
     err = chd_lib_make_locks(client);
+    if (err == COHERD_OK) {
+        err = chd_floors_start_over(client);
+    }
+    if (err == COHERD_OK) {
+        err = chd_caches_start_over(client);
+    }
     if (err == COHERD_OK) {
         err = chd_lib_make_engine(client);
     }

@@ -26,7 +26,9 @@
 #include <sys/un.h>
 
 #include "client/coherd.h"
+#include "proto/session/again.h"
 #include "proto/session/client.h"
+#include "proto/session/fill.h"
 #include "proto/wire/frame.h"
 
 /* One recv takes so much, and one turn of the I/O role so many of them. */
@@ -100,6 +102,9 @@ struct coherd_client {
     _Atomic(chd_topic *) *topics; /* CHD_SESSION_SUBSCRIPTIONS_MAX */
     _Atomic uint32_t topic_count;
 
+    /* Read by everybody at any moment: staleness.c. */
+    _Atomic uint64_t horizon_ns; /* 0: not known */
+
     /* Under the mutex from here on. */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -128,11 +133,27 @@ struct coherd_client {
     uint64_t last_request;
     uint64_t room; /* counts what makes room in the window */
 
+    bool staleness_within; /* the bound, as the application was told last   */
+    bool staleness_kept;   /* that is to be told by the next dispatch       */
+
     size_t kept_begin;
     size_t kept_end;
     chd_mark kept_mark; /* of the last message that was to be kept       */
     bool kept_lost;     /* they became too much: owe a RESET of all      */
     chd_mark kept_lost_mark;
+
+    chd_again *again; /* for the I/O role                                */
+    bool again_held;  /* only coherd_dispatch may call the application   */
+
+    /* Under a mutex of its own, which is taken last and held for nothing
+     * else: fills should not wait for I/O. */
+    pthread_mutex_t floors_mutex;
+    chd_fills *fills;
+    _Atomic bool hearing; /* connected: what happens is heard of */
+
+    /* Taken after the client's mutex, before any of a cache's. */
+    pthread_mutex_t caches_mutex;
+    struct coherd_cache *caches;
 };
 
 /* --- client.c ------------------------------------------------------------- */
@@ -245,11 +266,89 @@ bool chd_deliver_message(coherd_client *client, const chd_local *local,
 /* The same for the state of the connection. */
 bool chd_deliver_why(coherd_client *client, const chd_why *why, bool keep);
 
+/* Call the application with what is due to be applied again. */
+bool chd_deliver_again(coherd_client *client);
+
 /* Call the application with everything that was kept. */
 bool chd_deliver_kept(coherd_client *client);
 
 /* Tell whether chd_deliver_kept has something to do. */
 bool chd_deliver_has_kept(const coherd_client *client);
+
+/* Tell that the bound of staleness was crossed.  Return as above. */
+bool chd_deliver_staleness(coherd_client *client, bool exceeded);
+
+/* --- fill.c --------------------------------------------------------------- */
+
+/* Make the floors and the list of what is applied again.
+ *
+ * Errors: COHERD_ERR_NOMEM.
+ */
+coherd_err chd_floors_open(coherd_client *client);
+/* Free them; also when they were not made. */
+void chd_floors_close(coherd_client *client);
+
+/* Raise the floors of an EVENTS or RESET message, before the application is
+ * told of it, and list what is to be applied again. */
+void chd_floors_message(coherd_client *client, const chd_local *local);
+
+/* Raise the floors of an event that is applied again. */
+void chd_floors_again(coherd_client *client, const chd_repeat *repeat);
+
+/* Raise the floor of everything. */
+void chd_floors_reset(coherd_client *client);
+
+/* Note that what happens is heard of from now on, or not any more. */
+void chd_floors_hearing(coherd_client *client, bool hearing);
+
+/* Note a subscription that was made or ended. */
+void chd_floors_subscribed(coherd_client *client, const chd_filter *filter,
+                           bool subscribed);
+
+/* Raise the floor of an event that this process is about to publish. */
+void chd_floors_own(coherd_client *client, const coherd_event *event);
+
+/* What is behind coherd_fill_begin and coherd_fill_end, for a caller who has
+ * checked the arguments and the process. */
+coherd_err chd_floors_begin(coherd_client *client, const char *topic,
+                            size_t topic_len, const void *key, size_t key_len,
+                            chd_fill *fill);
+/* See chd_floors_begin. */
+coherd_err chd_floors_end(coherd_client *client, const chd_fill *fill,
+                          const coherd_fill_options *options);
+
+/* Begin anew in a forked child. Errors: COHERD_ERR_NOMEM. */
+coherd_err chd_floors_start_over(coherd_client *client);
+
+/* Return when something is to be applied again, if the caller's kind of turn
+ * may do that. */
+uint64_t chd_floors_deadline_ns(const coherd_client *client);
+
+/* --- cache/cache.c -------------------------------------------------------- */
+
+/* Apply an event to the caches of its topic. */
+void chd_caches_event(coherd_client *client, const coherd_event *event);
+
+/* Apply a RESET of what the filter matches, NULL: of everything. */
+void chd_caches_reset(coherd_client *client, const chd_filter *filter);
+
+/* Tell whether a cache is open. */
+bool chd_caches_any(coherd_client *client);
+
+/* Empty all caches in a forked child. Errors: COHERD_ERR_NOMEM. */
+coherd_err chd_caches_start_over(coherd_client *client);
+
+/* --- staleness.c ---------------------------------------------------------- */
+
+/* Let readers know of the engine's horizon. */
+void chd_staleness_publish(coherd_client *client);
+
+/* The same, and tell the application when its bound was crossed.  Return and
+ * keep as for chd_dispatch_turn. */
+bool chd_staleness_turn(coherd_client *client, bool keep);
+
+/* Return when the bound will be crossed if nothing arrives. */
+uint64_t chd_staleness_deadline_ns(const coherd_client *client);
 
 /* --- wait.c --------------------------------------------------------------- */
 

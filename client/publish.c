@@ -35,6 +35,13 @@ static coherd_err check(const publish_job *job,
             return COHERD_ERR_INVALID;
         }
     }
+    if (options->again_after_ms < 0 ||
+        options->again_after_ms > CHD_AGAIN_MS_MAX ||
+        (options->again_after_ms > 0 &&
+         job->item.kind != CHD_KIND_INVALIDATE) ||
+        (options->version > 0 && job->item.kind == CHD_KIND_MESSAGE)) {
+        return COHERD_ERR_INVALID;
+    }
     if (options->wait != COHERD_WAIT_NONE &&
         options->wait != COHERD_WAIT_ACCEPTED) {
         return COHERD_ERR_INVALID;
@@ -157,7 +164,7 @@ static coherd_err publish_locked(coherd_client *client, const publish_job *job,
     return accepted ? await(client, request, deadline_ns, receipt) : COHERD_OK;
 }
 
-static coherd_err publish(coherd_client *client, const publish_job *job,
+static coherd_err publish(coherd_client *client, publish_job *job,
                           const coherd_publish_options *options,
                           coherd_receipt *receipt)
 {
@@ -169,6 +176,9 @@ static coherd_err publish(coherd_client *client, const publish_job *job,
     if (options == NULL) {
         options = &defaults;
     }
+    job->item.version = options->version;
+    job->item.again_ms =
+        options->again_after_ms > 0 ? (uint64_t)options->again_after_ms : 0;
     err = check(job, options);
     if (err == COHERD_OK) {
         err = chd_lib_enter(client);
@@ -192,7 +202,7 @@ coherd_err coherd_invalidate(coherd_client *client, const char *topic,
     if (client == NULL || topic == NULL || targets == NULL || count == 0) {
         return COHERD_ERR_INVALID;
     }
-    const publish_job job = {
+    publish_job job = {
         .item = {.kind = CHD_KIND_INVALIDATE,
                  .flags = options != NULL && options->soft ? CHD_FLAG_SOFT : 0,
                  .topic = chd_bytes_str(topic)},
@@ -210,7 +220,7 @@ coherd_err coherd_update(coherd_client *client, const char *topic,
     if (client == NULL || topic == NULL || entry == NULL) {
         return COHERD_ERR_INVALID;
     }
-    const publish_job job = {
+    publish_job job = {
         .item = {.kind = CHD_KIND_UPDATE,
                  .topic = chd_bytes_str(topic),
                  .target_kind = CHD_TARGET_KEY,
@@ -229,7 +239,7 @@ coherd_err coherd_publish(coherd_client *client, const char *topic,
     if (client == NULL || topic == NULL) {
         return COHERD_ERR_INVALID;
     }
-    const publish_job job = {
+    publish_job job = {
         .item = {.kind = CHD_KIND_MESSAGE,
                  .topic = chd_bytes_str(topic),
                  .target_kind = CHD_TARGET_NONE,

@@ -64,6 +64,8 @@ static void add_node(builder *to, const chd_node_report *node)
         .dns = (coherd_dns)node->dns_outcome,
         .dns_age_ms = node->dns_age_ms,
         .dns_count = node->dns_count,
+        .staleness_ms = node->staleness_ms,
+        .held_by = node->held_by,
     };
 }
 
@@ -82,6 +84,8 @@ static void add_member(builder *to, const chd_member_report *member)
         .rtt_us = member->rtt_us,
         .received = member->received,
         .silent_ms = member->silent_ms,
+        .age_ms = member->age_ms,
+        .counts = member->counts,
     };
 }
 

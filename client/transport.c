@@ -33,7 +33,7 @@ coherd_err chd_transport_open(coherd_client *client)
 {
     atomic_store(&client->epoll_fd, epoll_create1(EPOLL_CLOEXEC));
     atomic_store(&client->timer_fd,
-                 timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+                 timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
     atomic_store(&client->event_fd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     client->timer_ns = CHD_NEVER_NS;
     client->event_raised = false;
@@ -163,7 +163,10 @@ chd_read chd_transport_read(coherd_client *client)
 
 void chd_transport_arm(coherd_client *client)
 {
-    const uint64_t deadline_ns = chd_client_deadline_ns(client->engine);
+    const uint64_t deadline_ns =
+        chd_min_u64(chd_min_u64(chd_client_deadline_ns(client->engine),
+                                chd_staleness_deadline_ns(client)),
+                    chd_floors_deadline_ns(client));
     const uint64_t now_ns = chd_lib_now_ns();
     uint64_t count;
 

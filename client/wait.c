@@ -28,12 +28,24 @@ static struct timespec timespec_of(uint64_t ns)
                              .tv_nsec = (long)(ns % CHD_SECOND)};
 }
 
+/* Conditions do not know the clock that we go by; who waits looks again at our
+ * own when this one wakes him. */
+static struct timespec monotonic_of(uint64_t deadline_ns)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return timespec_of(
+        chd_after((uint64_t)now.tv_sec * CHD_SECOND + (uint64_t)now.tv_nsec,
+                  chd_since(deadline_ns, chd_lib_now_ns())));
+}
+
 static void sleep_on_condition(coherd_client *client, uint64_t deadline_ns)
 {
     if (deadline_ns == CHD_NEVER_NS) {
         pthread_cond_wait(&client->changed, &client->mutex);
     } else {
-        const struct timespec until = timespec_of(deadline_ns);
+        const struct timespec until = monotonic_of(deadline_ns);
         pthread_cond_timedwait(&client->changed, &client->mutex, &until);
     }
 }
@@ -86,9 +98,13 @@ coherd_err chd_wait_until(coherd_client *client, uint64_t deadline_ns,
         wait_some(client, deadline_ns, done, arg);
     }
     client->waiting_calls--;
+    if (client->again_held) {
+        client->again_held = false;
+        chd_transport_arm(client);
+    }
     if (client->closing) {
         pthread_cond_broadcast(&client->changed);
-    } else if (chd_deliver_has_kept(client)) {
+    } else if (chd_deliver_has_kept(client) || client->staleness_kept) {
         chd_transport_raise(client);
     }
     return err;

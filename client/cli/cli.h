@@ -123,6 +123,9 @@ bool cli_parse_duration(const char *text, int *ms);
 /* Write a duration for people: "812 us", "45 ms", "3.2 s", "4 min 10 s". */
 void cli_format_duration(uint64_t us, char *buf, size_t cap);
 
+/* The same for a staleness or age, "unknown" when it is not known. */
+void cli_format_age(uint64_t age_ms, char *buf, size_t cap);
+
 /* Write a number of bytes for people: "12 B", "3.4 KiB". */
 void cli_format_bytes(uint64_t bytes, char *buf, size_t cap);
 
@@ -151,6 +154,9 @@ void cli_json_text(cli_json *json, const char *name, const char *text);
 
 /* Add a number that is not expected to reach 2^53. */
 void cli_json_uint(cli_json *json, const char *name, uint64_t value);
+
+/* Add a staleness or age, null when it is not known. */
+void cli_json_age(cli_json *json, const char *name, uint64_t age_ms);
 
 /* Add true or false. */
 void cli_json_bool(cli_json *json, const char *name, bool value);

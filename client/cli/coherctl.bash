@@ -30,7 +30,7 @@ _coherctl() {
     esac
 
     case $command in
-    invalidate) words="--key --tag --prefix --all --soft --stdin $common" ;;
+    invalidate) words="--key --tag --prefix --all --soft --stdin --version --again-after $common" ;;
     publish) words="--key $common" ;;
     watch) words="--prefix --count $common" ;;
     status | peers) words=$common ;;

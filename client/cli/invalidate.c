@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -7,10 +8,12 @@
 #define BATCH_TARGETS 1000
 #define BATCH_BYTES ((size_t)64 * 1024)
 
+#define AGAIN_MS_MAX 3600000
+
 static const char help[] =
     "usage: coherctl invalidate TOPIC [--key KEY]... [--tag TAG]...\n"
-    "           [--prefix PREFIX]... [--all] [-] [--soft] [--timeout D]\n"
-    "           [--json] [--socket PATH]\n"
+    "           [--prefix PREFIX]... [--all] [-] [--soft] [--version N]\n"
+    "           [--again-after D] [--timeout D] [--json] [--socket PATH]\n"
     "\n"
     "Drop entries of TOPIC from the caches of all instances. Waits until the\n"
     "sidecar has accepted the invalidation, then prints what was done.\n"
@@ -22,6 +25,11 @@ static const char help[] =
     "  -, --key -, --stdin\n"
     "                   also keys from standard input, one on each line\n"
     "  --soft           mark stale instead of dropping\n"
+    "  --version N      what caches store from now on must have been read at\n"
+    "                   version N of its source or a newer one\n"
+    "  --again-after D  every instance applies it once more after D, up to "
+    "1h,\n"
+    "                   for sources that lag behind\n"
     "  --timeout D      how long to wait, such as 500ms, 2s or 1m (5s)\n"
     "  --json           print one JSON object\n"
     "\n"
@@ -46,6 +54,8 @@ static const struct option options[] = {
     {"all", no_argument, NULL, 'a'},
     {"soft", no_argument, NULL, 's'},
     {"stdin", no_argument, NULL, 'i'},
+    {"version", required_argument, NULL, 'v'},
+    {"again-after", required_argument, NULL, 'g'},
     {NULL, 0, NULL, 0},
 };
 
@@ -135,7 +145,7 @@ static void print_done(const cli_env *cli, const char *topic, size_t count,
 }
 
 static int send_all(cli_env *cli, const char *topic, const targets *to,
-                    bool soft)
+                    const coherd_publish_options *given)
 {
     coherd_client *client;
     coherd_receipt receipt = {0, 0};
@@ -148,11 +158,9 @@ static int send_all(cli_env *cli, const char *topic, const targets *to,
     }
     while (sent < to->count && err == COHERD_OK) {
         const size_t count = batch(to, sent);
-        const coherd_publish_options how = {
-            .soft = soft,
-            .wait = COHERD_WAIT_ACCEPTED,
-            .timeout_ms = cli_time_left(cli),
-        };
+        coherd_publish_options how = *given;
+        how.wait = COHERD_WAIT_ACCEPTED;
+        how.timeout_ms = cli_time_left(cli);
         err = coherd_invalidate(client, topic, to->all + sent, count, &how,
                                 &receipt);
         sent += err == COHERD_OK ? count : 0;
@@ -165,9 +173,36 @@ static int send_all(cli_env *cli, const char *topic, const targets *to,
     return result == CLI_DONE && !cli_flush() ? CLI_FAILED : result;
 }
 
+static bool read_version(const char *text, uint64_t *version)
+{
+    char *end;
+
+    errno = 0;
+    *version = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 ||
+        *version == 0) {
+        (void)cli_usage("invalidate", "--version %s: expected a number from 1",
+                        text);
+        return false;
+    }
+    return true;
+}
+
+static bool read_again(const char *text, int *ms)
+{
+    if (!cli_parse_duration(text, ms) || *ms < 1 || *ms > AGAIN_MS_MAX) {
+        (void)cli_usage("invalidate",
+                        "--again-after %s: expected a duration such as 500ms, "
+                        "2s or 1m, up to an hour",
+                        text);
+        return false;
+    }
+    return true;
+}
+
 /* Read the options into to; -1 to go on, else an exit code. */
 static int read_options(cli_env *cli, int argc, char **argv, targets *to,
-                        bool *soft, bool *lines)
+                        coherd_publish_options *how, bool *lines)
 {
     int option;
     bool good = true;
@@ -192,7 +227,13 @@ static int read_options(cli_env *cli, int argc, char **argv, targets *to,
             good = add(to, coherd_all(), "--all");
             break;
         case 's':
-            *soft = true;
+            how->soft = true;
+            break;
+        case 'v':
+            good = read_version(optarg, &how->version);
+            break;
+        case 'g':
+            good = read_again(optarg, &how->again_after_ms);
             break;
         case 'i':
             *lines = true;
@@ -221,8 +262,8 @@ static void free_targets(targets *to)
 }
 
 /* Do it, when the options are read. */
-static int invalidate(cli_env *cli, const char *topic, targets *to, bool soft,
-                      bool lines)
+static int invalidate(cli_env *cli, const char *topic, targets *to,
+                      const coherd_publish_options *how, bool lines)
 {
     if (to->count == 0 && !lines) {
         return cli_usage("invalidate", "what of it? Name at least one of "
@@ -236,15 +277,15 @@ static int invalidate(cli_env *cli, const char *topic, targets *to, bool soft,
         cli_complain("there were no keys on the standard input: nothing to do");
         return CLI_DONE;
     }
-    return send_all(cli, topic, to, soft);
+    return send_all(cli, topic, to, how);
 }
 
 int cli_invalidate(cli_env *cli, int argc, char **argv)
 {
     targets to = {0};
-    bool soft = false;
+    coherd_publish_options how = {0};
     bool lines = false;
-    int result = read_options(cli, argc, argv, &to, &soft, &lines);
+    int result = read_options(cli, argc, argv, &to, &how, &lines);
 
     to.given = to.count;
     if (result < 0 && optind + 2 == argc &&
@@ -258,7 +299,7 @@ int cli_invalidate(cli_env *cli, int argc, char **argv)
                                              : "one topic at a time, please");
     }
     if (result < 0) {
-        result = invalidate(cli, argv[optind], &to, soft, lines);
+        result = invalidate(cli, argv[optind], &to, &how, lines);
     }
     free_targets(&to);
     return result;

@@ -88,6 +88,16 @@ void cli_json_uint(cli_json *json, const char *name, uint64_t value)
     fprintf(json->file, "%" PRIu64, value);
 }
 
+void cli_json_age(cli_json *json, const char *name, uint64_t age_ms)
+{
+    if (age_ms == COHERD_STALENESS_UNKNOWN) {
+        put_name(json, name, "");
+        fputs("null", json->file);
+    } else {
+        cli_json_uint(json, name, age_ms);
+    }
+}
+
 void cli_json_bool(cli_json *json, const char *name, bool value)
 {
     put_name(json, name, "");

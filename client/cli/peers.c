@@ -16,7 +16,9 @@ static const char help[] =
     "yet), live, silent (was live, nothing heard for a while) or refused (its\n"
     "version or cluster does not match). HEARS US is what it says itself.\n"
     "LISTED: by DNS, or as a static peer. EVENTS: how many of its events have\n"
-    "arrived here.\n"
+    "arrived here. AGE: how long ago everything that it had accepted was "
+    "here;\n"
+    "\"-\" if it does not count for how fresh this sidecar is.\n"
     "\n"
     "examples:\n"
     "  coherctl peers\n"
@@ -59,6 +61,8 @@ void cli_json_members(cli_json *json, const coherd_status_report *report)
         cli_json_uint(json, "rtt_us", member->rtt_us);
         cli_json_uint(json, "received", member->received);
         cli_json_uint(json, "silent_ms", member->silent_ms);
+        cli_json_age(json, "age_ms", member->age_ms);
+        cli_json_bool(json, "counts", member->counts);
         cli_json_close(json, '}');
     }
     cli_json_close(json, ']');
@@ -93,6 +97,8 @@ static void add_member(cli_table *table, const coherd_member_info *member)
     cli_table_add(table, met ? text : "-");
     snprintf(text, sizeof(text), "%" PRIu64, member->received);
     cli_table_add(table, met ? text : "-");
+    cli_format_age(member->age_ms, text, sizeof(text));
+    cli_table_add(table, member->counts ? text : "-");
     cli_table_add(table, or_dash(member->release));
     cli_format_endpoint(member->address, member->port, text, sizeof(text));
     cli_table_add(table, text);
@@ -101,8 +107,8 @@ static void add_member(cli_table *table, const coherd_member_info *member)
 void cli_print_members(const coherd_status_report *report)
 {
     static const char *const head[] = {
-        "NAME", "REGION", "STATE",  "HEARS US", "LISTED",
-        "RTT",  "SILENT", "EVENTS", "RELEASE",  "ADDRESS",
+        "NAME",   "REGION", "STATE", "HEARS US", "LISTED",  "RTT",
+        "SILENT", "EVENTS", "AGE",   "RELEASE",  "ADDRESS",
     };
     const size_t columns = sizeof(head) / sizeof(head[0]);
     cli_table table;

@@ -15,7 +15,11 @@ static const char help[] =
     "lists\n"
     "are missing. \"lost\" counts events that could not be fetched again; "
     "each\n"
-    "was answered by a reset of the caches that it could concern.\n"
+    "was answered by a reset of the caches that it could concern. "
+    "\"staleness\":\n"
+    "everything that was accepted anywhere in the mesh longer ago than that "
+    "is\n"
+    "here.\n"
     "\n"
     "examples:\n"
     "  coherctl status\n"
@@ -81,6 +85,8 @@ static void json_node(cli_json *json, const coherd_node_info *node)
     cli_json_text(json, "dns", dns_name(node->dns));
     cli_json_uint(json, "dns_age_ms", node->dns_age_ms);
     cli_json_uint(json, "dns_count", node->dns_count);
+    cli_json_age(json, "staleness_ms", node->staleness_ms);
+    cli_json_hex(json, "held_by", node->held_by);
     cli_json_close(json, '}');
 }
 
@@ -121,8 +127,47 @@ static void print_dns(const coherd_node_info *node)
     print_row("dns", text);
 }
 
-static void print_node(const coherd_node_info *node)
+/* Name the node that holds freshness back, unless it is one that answers: of
+ * those, one is always the oldest. */
+static void print_holder(const coherd_status_report *report)
 {
+    const uint64_t holder = report->node.held_by;
+    const coherd_member_info *member = NULL;
+    char age[32];
+
+    for (size_t i = 0; i < report->member_count && holder != 0; i++) {
+        if (report->members[i].node == holder) {
+            member = &report->members[i];
+        }
+    }
+    if (holder != 0 && member == NULL) {
+        printf(", held back by node %016" PRIx64, holder);
+    } else if (member != NULL && member->state == COHERD_MEMBER_SILENT) {
+        cli_format_age(member->silent_ms, age, sizeof(age));
+        printf(", held back by %s (silent for %s)", member->name, age);
+    } else if (member != NULL && member->state != COHERD_MEMBER_LIVE) {
+        printf(", held back by %s", member->name);
+    }
+}
+
+static void print_staleness(const coherd_status_report *report)
+{
+    const coherd_node_info *node = &report->node;
+    char age[32];
+
+    cli_format_age(node->staleness_ms, age, sizeof(age));
+    printf("%-14s %s", "staleness", age);
+    if (node->staleness_ms == COHERD_STALENESS_UNKNOWN) {
+        printf(node->state == COHERD_NODE_STARTING ? ": starting" : "");
+    } else {
+        print_holder(report);
+    }
+    putchar('\n');
+}
+
+static void print_node(const coherd_status_report *report)
+{
+    const coherd_node_info *node = &report->node;
     char text[128];
 
     printf("%-14s %s (%016" PRIx64 ")\n", "node", node->name, node->node);
@@ -136,6 +181,7 @@ static void print_node(const coherd_node_info *node)
     snprintf(text, sizeof(text), "%s%s", state_name(node->state),
              node->degraded ? ", degraded: listed peers are missing" : "");
     print_row("state", text);
+    print_staleness(report);
     cli_format_duration(node->uptime_ms * 1000, text, sizeof(text));
     print_row("uptime", text);
     print_dns(node);
@@ -162,7 +208,7 @@ static void print_report(const cli_env *cli, const coherd_status_report *report)
         putchar('\n');
         return;
     }
-    print_node(&report->node);
+    print_node(report);
     putchar('\n');
     cli_print_members(report);
 }

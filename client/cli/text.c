@@ -60,6 +60,15 @@ void cli_format_duration(uint64_t us, char *buf, size_t cap)
     }
 }
 
+void cli_format_age(uint64_t age_ms, char *buf, size_t cap)
+{
+    if (age_ms == COHERD_STALENESS_UNKNOWN) {
+        snprintf(buf, cap, "unknown");
+    } else {
+        cli_format_duration(age_ms * 1000, buf, cap);
+    }
+}
+
 void cli_format_bytes(uint64_t bytes, char *buf, size_t cap)
 {
     static const char *const names[] = {"B", "KiB", "MiB", "GiB", "TiB"};

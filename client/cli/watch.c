@@ -101,6 +101,12 @@ static void json_event(const coherd_event *event)
     cli_json_hex(&json, "origin", event->origin);
     cli_json_uint(&json, "seq", event->seq);
     cli_json_hex(&json, "hlc", event->hlc);
+    if (event->version > 0) {
+        cli_json_uint(&json, "version", event->version);
+    }
+    if (event->again) {
+        cli_json_bool(&json, "again", true);
+    }
     cli_json_close(&json, '}');
     putchar('\n');
 }

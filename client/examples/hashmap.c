@@ -7,7 +7,7 @@
 static struct entry {
     char key[64], value[64];
 } cache[SLOTS];
-static unsigned drops, loads;
+static unsigned loads;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static struct entry *slot_of(const char *key, size_t len)
@@ -26,7 +26,6 @@ static void on_event(coherd_client *client, const coherd_event *event, void *a)
     struct entry *first = one ? slot_of(target.data, target.len) : cache;
     pthread_mutex_lock(&mutex);
     memset(first, 0, one ? sizeof(*first) : sizeof(cache));
-    drops++;
     pthread_mutex_unlock(&mutex);
     dprintf(1, "dropped %.*s\n", (int)target.len, (const char *)target.data);
     (void)client, (void)a;
@@ -38,20 +37,21 @@ static void on_reset(coherd_client *client, const coherd_reset *reset, void *a)
     on_event(client, &(coherd_event){.target = coherd_prefix("*")}, a);
 }
 
-static void get(const char *key)
+static void get(coherd_client *client, const char *topic, const char *key)
 {
     struct entry *slot = slot_of(key, strlen(key));
     pthread_mutex_lock(&mutex);
-    const unsigned drops_before = drops;
     struct entry found = *slot;
     pthread_mutex_unlock(&mutex);
     const bool hit = strcmp(found.key, key) == 0;
     if (!hit) {
+        coherd_fill fill;
+        coherd_fill_begin(client, topic, key, strlen(key), &fill);
         snprintf(found.key, sizeof(found.key), "%s", key);
         snprintf(found.value, sizeof(found.value), "load-%u", ++loads);
         pthread_mutex_lock(&mutex);
-        if (drops == drops_before) { /* else it may be stale already */
-            *slot = found;
+        if (coherd_fill_end(client, &fill, NULL) == COHERD_OK) {
+            *slot = found; /* else it may be stale already */
         }
         pthread_mutex_unlock(&mutex);
     }
@@ -69,7 +69,7 @@ int main(int argc, char **argv)
     while (err == COHERD_OK && fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         if (strncmp(line, "get ", 4) == 0) {
-            get(line + 4);
+            get(client, topic, line + 4);
         } else if (strncmp(line, "put ", 4) == 0) {
             const coherd_target key = coherd_key(line + 4);
             err = coherd_invalidate(client, topic, &key, 1, NULL, NULL);

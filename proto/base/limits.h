@@ -41,8 +41,8 @@
 #define CHD_BATCH_BYTES (64 * 1024)
 
 /* A record around its payload: 1 (array) + 9 (seq) + 1 + 5 (flags) + 9 (hlc) +
- * 2 + topic + 1 + 3 + target + 5 + payload + 9 (client) + 9 (number), rounded
- * up. */
+ * 2 + topic + 1 + 3 + target + 5 + payload + 9 (client) + 9 (number) +
+ * 9 (version) + 9 (again_ms), rounded up. */
 #define CHD_RECORD_OVERHEAD_MAX                                                \
     (64 + CHD_TOPIC_BYTES_MAX + CHD_TARGET_BYTES_MAX)
 #define CHD_RECORD_BYTES_MAX (CHD_RECORD_OVERHEAD_MAX + CHD_PAYLOAD_BYTES_MAX)
@@ -61,6 +61,10 @@
 /* Origins whose position is remembered, living and dead.  More: the one that
  * was silent longest is forgotten; meeting it again means RESET. */
 #define CHD_ORIGINS_MAX 4096
+
+/* Nodes that count for freshness: peers, those that only others reach, and
+ * those that died lately.  What finds no place holds freshness back. */
+#define CHD_COUNTED_MAX 2048
 
 /* Sessions of one sidecar.  More: ERROR and close. */
 #define CHD_SESSIONS_MAX 1024
@@ -144,6 +148,27 @@
 /* Topics remembered of what left the log, over all origins.  More: all topics
  * count as touched. */
 #define CHD_FORGOTTEN_TOPICS_MAX 4096
+
+/* Invalidations that an application's end remembers to refuse fills that began
+ * before them: keys, tags and prefixes, of the latest.  More: a fill that
+ * began before the oldest of them is refused, whatever it is for. */
+#define CHD_FILL_FLOORS_MAX 16384
+
+/* Lengths of prefixes among them.  More: as above. */
+#define CHD_FILL_PREFIX_LENGTHS_MAX 16
+
+/* Versions demanded of fills.  More: fills in the same bucket must show the
+ * newest version of those that did not fit. */
+#define CHD_FILL_DEMANDS_MAX 16384
+
+/* How long a version is demanded, unless the application says otherwise. */
+#define CHD_REPLICA_LAG_MAX_MS 60000
+
+/* Invalidations that wait to be applied again, and how long one may.  More:
+ * one of the topic widens to the whole topic, at last to a RESET of all.
+ * Longer: refused by the library, shortened by who receives it. */
+#define CHD_AGAIN_COUNT_MAX 2048
+#define CHD_AGAIN_MS_MAX 3600000
 
 /* Sequence numbers, and positions in a session's stream.  Larger: the message
  * is refused.  So adding a count to one never wraps, and languages without

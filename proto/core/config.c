@@ -83,6 +83,9 @@ static chd_err build(chd_core *core)
     if (err == CHD_OK) {
         err = chd_pace_init(&core->pace, mem);
     }
+    if (err == CHD_OK) {
+        err = chd_horizon_init(&core->horizon, config->node, mem);
+    }
     if (err != CHD_OK) {
         return err;
     }
@@ -152,6 +155,7 @@ void chd_core_destroy(chd_core **core)
     chd_published_destroy(&(*core)->published);
     chd_hold_fini(&(*core)->hold);
     chd_pace_fini(&(*core)->pace);
+    chd_horizon_fini(&(*core)->horizon);
     chd_free(mem, (*core)->repairs);
     chd_free(mem, (*core)->positions);
     chd_free(mem, (*core)->sessions);

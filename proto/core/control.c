@@ -327,7 +327,9 @@ static chd_err on_ping(chd_core *core, control *message, chd_out *out)
         .received = origin == NULL ? 0 : origin->received,
         .heard = peer != NULL && peer->state == CHD_MEMBER_LIVE,
         .digest = chd_vector_digest(core->vector),
+        .members = core->horizon.digest,
         .head = core->sent,
+        .accepted = core->head,
     };
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
     chd_mesh_pack_ping(&pack, &header, &pong);
@@ -361,7 +363,9 @@ static chd_err on_pong(chd_core *core, control *message, chd_out *out)
         };
         chd_core_follow(core, &claim, out);
         (void)chd_core_claim(core, &claim);
-        chd_core_compare(core, peer, pong.digest, out);
+        const chd_promise promise = {pong.accepted, pong.t0};
+        chd_core_promised(core, peer->node, &promise);
+        chd_core_compare(core, peer, &pong, out);
     }
     return CHD_OK;
 }
@@ -390,6 +394,7 @@ static chd_err on_bye(chd_core *core, control *message)
 
     if (err == CHD_OK) {
         chd_vector_leave(core->vector, message->header.sender);
+        chd_core_left(core, message->header.sender, head);
     }
     if (err == CHD_OK && peer != NULL && !peer->leaving) {
         peer->leaving = true;

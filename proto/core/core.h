@@ -45,6 +45,7 @@ typedef struct chd_core_config {
     size_t payload_max;         /* up to CHD_PAYLOAD_BYTES_MAX               */
     uint32_t peer_count_max;    /* 1..CHD_PEERS_MAX                          */
     uint32_t session_count_max; /* 1..CHD_SESSIONS_MAX                    */
+    bool strict;    /* partition.policy: who is silent counts while listed */
     bool discovers; /* peers will be LISTED: not ready before the first    */
 } chd_core_config;
 
@@ -125,6 +126,10 @@ bool chd_core_holds_publishers(const chd_core *core);
 
 /* Return the counters, valid as long as the core. */
 const chd_stats *chd_core_stats(const chd_core *core);
+
+/* Return since when what a node accepts counts for how fresh this node is, on
+ * its clock; CHD_NEVER_NS: it does not count. */
+uint64_t chd_core_counts_since(const chd_core *core, uint64_t node);
 
 /* Describe this node; texts borrow from the core until its next step. */
 void chd_core_report_node(const chd_core *core, chd_now now,

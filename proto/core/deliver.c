@@ -38,12 +38,14 @@ void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
         !chd_published_note(core->published, event->client, event->number);
 
     core->stats.repeated += repeated;
-    if (event->kind == CHD_KIND_INVALIDATE) {
-        /* Also one that is repeated: elsewhere it may already stand for others
-         * that will not come here any more. */
-        set_subject(&entry, event);
-    } else {
+    if (event->kind != CHD_KIND_INVALIDATE) {
         entry.quiet = repeated;
+    } else if (event->version == 0 && event->again_ms == 0) {
+        /* Also one that is repeated: elsewhere it may already stand for others
+         * that will not come here any more.  But what makes a demand of later
+         * fills, or comes again, nothing stands for: it may not be lost with
+         * an older or a lesser demand. */
+        set_subject(&entry, event);
     }
     if (in_order) {
         chd_log_supersede(core->log, &entry);
@@ -257,29 +259,28 @@ void chd_core_skip_to_newest(const chd_core *core, chd_session *session)
     }
 }
 
-static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
+/* Sent behind what it promises; its age is that of this moment. */
+static void send_fresh(chd_core *core, uint32_t index, chd_out *out)
 {
     chd_session *session = &core->sessions[index];
 
-    if (!chd_out_has_room(out, 4, CHD_FRAME_BYTES_MAX)) {
-        core->more = true;
+    if (!session->fresh_due || session->reset != 0 ||
+        session->cursor.number < session->fresh_number ||
+        !chd_out_has_room(out, 1, FRAME_SLACK)) {
         return;
     }
-    if (session->receipt_due) {
-        chd_core_send_receipt(core, index, out);
-    }
-    if (session->resuming) {
-        return;
-    }
-    if (chd_route_session_count(core->route, index) == 0) {
-        chd_core_skip_to_newest(core, session);
-        session->reset = 0;
-        return;
-    }
-    if (chd_log_overran(core->log, &session->cursor)) {
-        chd_core_skip_to_newest(core, session);
-        session->reset = CHD_RESET_SLOW;
-    }
+    chd_pack pack = chd_out_pack(out, FRAME_SLACK);
+    chd_local_pack_fresh(&pack, session->fresh_c0,
+                         chd_since(core->now.mono_ns, session->fresh_ns));
+    send_local(out, index, chd_out_keep(out, &pack));
+    session->fresh_due = false;
+}
+
+/* Send what the window takes of what the session wants. */
+static void send_stream(chd_core *core, uint32_t index, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+
     while (has_credit(session)) {
         if (!chd_out_has_room(out, 2, CHD_FRAME_BYTES_MAX)) {
             core->more = true;
@@ -301,6 +302,33 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
         session->cursor = cursor;
         send_batch(core, index, &entry, out);
     }
+}
+
+static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
+{
+    chd_session *session = &core->sessions[index];
+
+    if (!chd_out_has_room(out, 4, CHD_FRAME_BYTES_MAX)) {
+        core->more = true;
+        return;
+    }
+    if (session->receipt_due) {
+        chd_core_send_receipt(core, index, out);
+    }
+    if (session->resuming) {
+        return;
+    }
+    if (chd_route_session_count(core->route, index) == 0) {
+        chd_core_skip_to_newest(core, session);
+        session->reset = 0;
+    } else {
+        if (chd_log_overran(core->log, &session->cursor)) {
+            chd_core_skip_to_newest(core, session);
+            session->reset = CHD_RESET_SLOW;
+        }
+        send_stream(core, index, out);
+    }
+    send_fresh(core, index, out);
 }
 
 /* Remember to report when everything accepted so far is replicated. */

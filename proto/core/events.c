@@ -215,15 +215,15 @@ static chd_err on_events(chd_core *core, const chd_mesh_header *header,
 }
 
 static chd_err on_beacon(chd_core *core, const chd_mesh_header *header,
-                         chd_scan *scan, uint32_t fields, chd_out *out)
+                         chd_scan *scan, uint32_t fields, uint64_t *head,
+                         chd_out *out)
 {
-    uint64_t head;
-    const chd_err err = chd_mesh_scan_head(scan, fields, &head);
+    const chd_err err = chd_mesh_scan_head(scan, fields, head);
 
     if (err == CHD_OK) {
         const chd_claim claim = {
             .origin = header->sender,
-            .seq = head,
+            .seq = *head,
             .holder = header->sender,
             .certain = true,
         };
@@ -238,10 +238,12 @@ static chd_err on_bye(chd_core *core, const chd_mesh_header *header,
                       chd_scan *scan, uint32_t fields, chd_out *out)
 {
     chd_peer *peer = chd_peers_node(&core->peers, header->sender);
-    const chd_err err = on_beacon(core, header, scan, fields, out);
+    uint64_t head = 0;
+    const chd_err err = on_beacon(core, header, scan, fields, &head, out);
 
     if (err == CHD_OK) {
         chd_vector_leave(core->vector, header->sender);
+        chd_core_left(core, header->sender, head);
     }
     if (err == CHD_OK && peer != NULL && !peer->leaving) {
         peer->leaving = true;
@@ -255,11 +257,13 @@ static chd_err dispatch(chd_core *core, const chd_mesh_header *header,
                         chd_scan *scan, uint32_t fields, chd_bytes message,
                         chd_out *out)
 {
+    uint64_t head;
+
     switch (header->type) {
     case CHD_MESH_EVENTS:
         return on_events(core, header, scan, fields, message, out);
     case CHD_MESH_BEACON:
-        return on_beacon(core, header, scan, fields, out);
+        return on_beacon(core, header, scan, fields, &head, out);
     case CHD_MESH_BYE:
         return on_bye(core, header, scan, fields, out);
     default:

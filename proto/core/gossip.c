@@ -1,6 +1,7 @@
 /* gossip.c - anti-entropy.  PROTOCOL 3.8.
  *
- * Every PING and PONG carries a digest of its sender's vector.  When a
+ * Every PING and PONG carries a digest of its sender's vector, and one of the
+ * nodes that count for its freshness.  When a
  * member's differs from ours twice in a row, we exchange vectors and fetch
  * from each other what is missing, events of dead origins included.  One such
  * exchange in each ping interval is enough: differences travel on from node to
@@ -10,20 +11,11 @@
  */
 #include "proto/core/state.h"
 
-static void send_vector(chd_core *core, chd_pack *pack, uint64_t version,
-                        bool answer)
-{
-    const chd_mesh_header header =
-        chd_core_header(core, CHD_MESH_VECTOR, version);
-    const uint32_t count = chd_vector_positions(core->vector, core->positions);
-
-    chd_mesh_pack_vector(pack, &header, answer, core->positions, count);
-}
-
-void chd_core_compare(chd_core *core, chd_peer *peer, uint64_t digest,
+void chd_core_compare(chd_core *core, chd_peer *peer, const chd_mesh_ping *pong,
                       chd_out *out)
 {
-    if (digest == chd_vector_digest(core->vector)) {
+    if (pong->digest == chd_vector_digest(core->vector) &&
+        pong->members == core->horizon.digest) {
         peer->differs = 0;
         return;
     }
@@ -37,9 +29,7 @@ void chd_core_compare(chd_core *core, chd_peer *peer, uint64_t digest,
         !peer->dialled) {
         return;
     }
-    chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
-    send_vector(core, &pack, peer->version, true);
-    chd_core_send(core, peer, &pack, out);
+    chd_core_ask_vector(core, peer, out);
     peer->differs = 0;
     core->vector_due_ns =
         chd_after(core->now.mono_ns, core->config.ping_interval);
@@ -59,6 +49,7 @@ void chd_core_claim_all(chd_core *core, uint64_t holder, chd_bytes positions,
         if (position.origin != core->config.node) {
             chd_core_follow(core, &claim, out);
             (void)chd_core_claim(core, &claim);
+            chd_core_claimed(core, position.origin, position.seq);
         }
     }
 }
@@ -74,9 +65,10 @@ chd_err chd_core_on_vector(chd_core *core, const chd_mesh_header *header,
         return err;
     }
     chd_core_claim_all(core, header->sender, vector.positions, out);
+    chd_core_take_ages(core, header->sender, &vector);
     if (vector.answer) {
         chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
-        send_vector(core, &pack, header->version, false);
+        chd_core_pack_vector(core, &pack, header->version, false, vector.t0);
         chd_core_reply(route, &pack, out);
     }
     return CHD_OK;

@@ -298,6 +298,22 @@ static void on_applied(chd_core *core, uint32_t index, uint64_t position,
     session->applied_bytes = bytes;
 }
 
+/* All that is in the log now is all that was accepted before the horizon.
+ * Once the session has been sent all of that, it is as fresh. */
+static void note_fresh(chd_core *core, uint32_t index, uint64_t c0)
+{
+    chd_session *session = &core->sessions[index];
+    uint64_t holder;
+
+    if (session->fresh_due) {
+        return; /* a slow session learns of one ping at a time */
+    }
+    session->fresh_ns = chd_core_horizon_ns(core, core->now, &holder);
+    session->fresh_c0 = c0;
+    session->fresh_number = chd_log_end(core->log);
+    session->fresh_due = session->fresh_ns != 0;
+}
+
 static void on_ping(chd_core *core, uint32_t index, uint64_t c0, chd_out *out)
 {
     chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
@@ -305,6 +321,7 @@ static void on_ping(chd_core *core, uint32_t index, uint64_t c0, chd_out *out)
     chd_local_pack_pong(&pack, c0, core->sessions[index].position,
                         chd_core_next_of(core, index));
     send(index, &pack, out);
+    note_fresh(core, index, c0);
 }
 
 static void on_status(chd_core *core, uint32_t index, uint64_t request,
@@ -364,6 +381,7 @@ static void on_greeted(chd_core *core, uint32_t index, const chd_local *message,
     case CHD_LOCAL_EVENTS:
     case CHD_LOCAL_RESET:
     case CHD_LOCAL_PONG:
+    case CHD_LOCAL_FRESH:
     case CHD_LOCAL_REPORT:
     case CHD_LOCAL_ERROR:
     case CHD_LOCAL_GOODBYE:

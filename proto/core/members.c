@@ -129,6 +129,7 @@ static bool replace(chd_core *core, chd_peer *peer, chd_out *out)
     }
     chd_core_trace(out, CHD_TRACE_PEER_REPLACED, peer,
                    received_of(core, peer->node), peer->head);
+    chd_core_died(core, peer->node);
     chd_core_member_gone(core, peer);
     return true;
 }
@@ -219,6 +220,7 @@ void chd_core_member_hello(chd_core *core, chd_peer *peer,
     (void)chd_core_claim(core, &claim);
     chd_core_claim_all(core, header->sender, hello->positions, out);
     chd_core_member_heard(core, peer, false, out);
+    chd_core_met_at(core, peer->node, &peer->endpoint);
     core->peers_changed = true;
 }
 
@@ -230,6 +232,7 @@ void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
     peer->heard_ns = core->now.mono_ns;
     peer->doubted_ns = 0;
     chd_vector_touch(core->vector, peer->node, core->now.mono_ns);
+    chd_core_alive(core, peer->node, core->now.mono_ns);
     if (on_events) {
         peer->events_heard_ns = core->now.mono_ns;
         if (peer->state == CHD_MEMBER_JOINING) {
@@ -288,6 +291,7 @@ static void ping(chd_core *core, chd_peer *peer, chd_out *out)
         .received = received_of(core, peer->node),
         .heard = peer->state == CHD_MEMBER_LIVE,
         .digest = chd_vector_digest(core->vector),
+        .members = core->horizon.digest,
     };
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
 

@@ -1,9 +1,18 @@
 #include "proto/core/state.h"
 
+/* Rounded down it would be an underestimate. */
+static uint64_t round_up(uint64_t age_ns)
+{
+    return age_ns == UINT64_MAX ? UINT64_MAX
+                                : age_ns / CHD_MS + (age_ns % CHD_MS != 0);
+}
+
 void chd_core_report_node(const chd_core *core, chd_now now,
                           chd_node_report *report)
 {
     const chd_stats *stats = &core->stats;
+    uint64_t held_by;
+    const uint64_t horizon_ns = chd_core_horizon_ns(core, now, &held_by);
 
     *report = (chd_node_report){
         .node = core->config.node,
@@ -30,6 +39,9 @@ void chd_core_report_node(const chd_core *core, chd_now now,
                 ? 0
                 : chd_since(now.mono_ns, core->dns_answer_ns) / CHD_MS,
         .dns_count = core->dns_count,
+        .staleness_ms = round_up(
+            horizon_ns == 0 ? UINT64_MAX : chd_since(now.mono_ns, horizon_ns)),
+        .held_by = held_by,
     };
 }
 
@@ -48,6 +60,8 @@ bool chd_core_report_member(const chd_core *core, chd_now now, uint32_t *index,
     }
     const chd_peer *peer = &core->peers.all[i];
     const chd_origin *origin = chd_vector_find(core->vector, peer->node);
+    bool counts;
+    const uint64_t age_ns = chd_core_age_ns(core, now, peer->node, &counts);
     *index = i;
     *report = (chd_member_report){
         .node = peer->node,
@@ -61,6 +75,8 @@ bool chd_core_report_member(const chd_core *core, chd_now now, uint32_t *index,
         .rtt_us = peer->rtt_ns / 1000,
         .received = origin == NULL ? 0 : origin->received,
         .silent_ms = chd_since(now.mono_ns, peer->heard_ns) / CHD_MS,
+        .age_ms = round_up(age_ns),
+        .counts = counts,
     };
     return true;
 }

@@ -12,6 +12,7 @@
 #include "proto/core/core.h"
 #include "proto/core/forgotten.h"
 #include "proto/core/hold.h"
+#include "proto/core/horizon.h"
 #include "proto/core/log.h"
 #include "proto/core/pace.h"
 #include "proto/core/peer.h"
@@ -45,6 +46,10 @@ typedef struct chd_session {
     chd_local_receipt receipt;
     uint32_t mark_count; /* what is not replicated yet, ascending        */
     chd_mark_seq marks[CHD_REPLICATION_MARKS_MAX];
+    bool fresh_due;        /* FRESH is to be sent when                      */
+    uint64_t fresh_number; /* the cursor has come to this number:           */
+    uint64_t fresh_c0;     /* at this time on the application's clock       */
+    uint64_t fresh_ns;     /* it had all that was accepted before this      */
 } chd_session;
 
 /* Somebody says that an origin has events up to seq. */
@@ -93,6 +98,7 @@ struct chd_core {
     chd_repair *repairs; /* CHD_REPAIRS_MAX */
     chd_hold hold;
     chd_pace pace;
+    chd_horizon horizon;
     uint64_t held_back_ns; /* since when the pace holds back; NEVER: open */
     uint64_t replicated;   /* up to where own events are with one more    */
     uint64_t hurry_due_ns; /* when to ask a member, as publishers wait    */
@@ -233,8 +239,44 @@ void chd_core_hurry(chd_core *core);
 /* Note whether they wait, and whether some of it was reported now. */
 void chd_core_hurry_later(chd_core *core, bool waits, bool progress);
 
-/* gossip.c: compare vectors with a member whose digest differs. */
-void chd_core_compare(chd_core *core, chd_peer *peer, uint64_t digest,
+/* freshness.c */
+
+/* Somebody heard a node at a time, on our clock. */
+void chd_core_alive(chd_core *core, uint64_t node, uint64_t when_ns);
+/* It answers at an address. */
+void chd_core_met_at(chd_core *core, uint64_t node,
+                     const chd_endpoint *endpoint);
+/* It said goodbye behind its event head. */
+void chd_core_left(chd_core *core, uint64_t node, uint64_t head);
+/* Another process answers in its place. */
+void chd_core_died(chd_core *core, uint64_t node);
+/* Whoever has the node's events up to a number has all that it accepted before
+ * a time. */
+void chd_core_promised(chd_core *core, uint64_t node,
+                       const chd_promise *promise);
+/* A member has the node's events up to seq. */
+void chd_core_claimed(chd_core *core, uint64_t node, uint64_t seq);
+/* Return up to when this node has everything, on our clock, 0 when that is not
+ * known; *holder is the node that holds it back, 0: none. */
+uint64_t chd_core_horizon_ns(const chd_core *core, chd_now now,
+                             uint64_t *holder);
+/* Return how long ago this node had everything of another one that counts;
+ * UINT64_MAX: not known. */
+uint64_t chd_core_age_ns(const chd_core *core, chd_now now, uint64_t node,
+                         bool *counts);
+/* Write VECTOR; t0 is returned, or our own when answer is set. */
+void chd_core_pack_vector(chd_core *core, chd_pack *pack, uint64_t version,
+                          bool answer, uint64_t t0);
+/* Ask a member for its vector. */
+void chd_core_ask_vector(chd_core *core, const chd_peer *peer, chd_out *out);
+/* Learn from the answer how fresh a member is. */
+void chd_core_take_ages(chd_core *core, uint64_t sender,
+                        const chd_mesh_vector *vector);
+/* Settle the dead, and ask others about whom we do not hear. */
+void chd_core_freshness_turn(chd_core *core, chd_out *out);
+
+/* gossip.c: compare vectors with a member whose digests differ. */
+void chd_core_compare(chd_core *core, chd_peer *peer, const chd_mesh_ping *pong,
                       chd_out *out);
 chd_err chd_core_on_vector(chd_core *core, const chd_mesh_header *header,
                            uint64_t route, chd_scan *scan, uint32_t fields,

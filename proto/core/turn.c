@@ -152,6 +152,7 @@ void chd_core_on_turn_end(chd_core *core, chd_out *out)
     beacon_turn(core, out);
     chd_core_repairs_turn(core, out);
     chd_core_hurry(core);
+    chd_core_freshness_turn(core, out);
     /* Sessions come last: under load they take all the room there is, and the
      * peers' pings must not wait for that. */
     if (core->peers_changed || core->now.mono_ns >= core->peers_due_ns) {

@@ -58,6 +58,7 @@ struct chd_client {
     uint64_t unanswered_ns; /* when the oldest unanswered PING was due */
     uint64_t c0;
     chd_mark received;
+    chd_fresh fresh; /* of what was applied                          */
     chd_mark applied;
     bool hello_due;
     bool ping_due;
@@ -155,7 +156,7 @@ chd_client_todo chd_client_tick(chd_client *client, uint64_t now_ns)
         return CHD_CLIENT_DROP;
     }
     if (now_ns >= client->ping_due_ns) {
-        client->ping_due_ns = chd_after(now_ns, client->ping_interval);
+        client->ping_due_ns = chd_after(now_ns, client->ping_interval / 2);
         client->ping_due = true;
         client->c0 = now_ns;
         if (client->unanswered_ns == CHD_NEVER_NS) {
@@ -185,6 +186,7 @@ void chd_client_connected(chd_client *client, uint64_t now_ns)
     client->unanswered_ns = now_ns; /* HELLO has to be answered as well */
     client->received = (chd_mark){.connection = client->connection};
     client->applied = client->received;
+    chd_fresh_break(&client->fresh);
     client->hello_due = true;
     client->ping_due = client->applied_due = client->bye_due = false;
     client->bye_said = false;
@@ -255,7 +257,7 @@ static chd_err on_welcome(chd_client *client, uint64_t now_ns,
     client->payload_max =
         (size_t)chd_min_u64(welcome->payload_max, CHD_PAYLOAD_BYTES_MAX);
     client->ping_interval = interval_ms * CHD_MS;
-    client->ping_due_ns = chd_after(now_ns, client->ping_interval);
+    client->ping_due_ns = now_ns; /* how fresh the session is, at once */
     resume_or_not(client, welcome);
     chd_outbox_keep(&client->outbox,
                     (welcome->features & CHD_FEATURE_REPLICATED) != 0);
@@ -325,6 +327,22 @@ static chd_err on_pong(chd_client *client, const chd_delivery *delivery)
     return CHD_OK;
 }
 
+/* Everything that was sent before it is part of the promise. */
+static chd_err on_fresh(chd_client *client, const chd_delivery *delivery)
+{
+    const uint64_t c0 = delivery->local.u.fresh.c0;
+    const chd_promise promise = {
+        .seq = client->received.position,
+        .at_ns = chd_since(c0, delivery->local.u.fresh.age_ns),
+    };
+
+    if (c0 > client->c0) {
+        return CHD_ERANGE; /* we never said so */
+    }
+    chd_fresh_promise(&client->fresh, &promise, client->applied.position);
+    return CHD_OK;
+}
+
 /* What only a welcomed connection may receive. */
 static chd_err on_attached(chd_client *client, size_t bytes,
                            chd_delivery *delivery)
@@ -355,6 +373,8 @@ static chd_err on_attached(chd_client *client, size_t bytes,
         return CHD_OK;
     case CHD_LOCAL_PONG:
         return on_pong(client, delivery);
+    case CHD_LOCAL_FRESH:
+        return on_fresh(client, delivery);
     case CHD_LOCAL_GOODBYE:
         client->state = LEAVING;
         delivery->kind = CHD_DELIVERY_GOODBYE;
@@ -510,7 +530,9 @@ static void say_small_things(chd_client *client)
         control_close(client, &pack);
         client->applied_due = false;
     }
-    if (client->ping_due) {
+    /* The answer's FRESH covers what is subscribed when it is sent: all, so
+     * that none is fresh which has its RESET still to come. */
+    if (client->ping_due && !chd_subs_has_untold(&client->subs)) {
         chd_pack pack = control_open(client);
         chd_local_pack_ping(&pack, client->c0);
         control_close(client, &pack);
@@ -599,6 +621,12 @@ void chd_client_applied(chd_client *client, const chd_mark *mark)
     CHD_ASSERT(mark->bytes <= client->received.bytes);
     client->applied = *mark;
     client->applied_due = true;
+    chd_fresh_reach(&client->fresh, mark->position);
+}
+
+uint64_t chd_client_horizon_ns(const chd_client *client)
+{
+    return client->fresh.at_ns;
 }
 
 chd_err chd_client_subscribe(chd_client *client, const chd_filter *filter)

@@ -32,6 +32,7 @@
 #define CHD_PROTO_SESSION_CLIENT_H
 
 #include "proto/base/clock.h"
+#include "proto/base/fresh.h"
 #include "proto/base/mem.h"
 #include "proto/wire/local.h"
 
@@ -144,6 +145,11 @@ void chd_client_written(chd_client *client, size_t len);
 /* The application has dealt with everything up to mark.  What belongs to an
  * earlier connection is ignored.  Several calls make one APPLIED. */
 void chd_client_applied(chd_client *client, const chd_mark *mark);
+
+/* Return up to when the application has applied everything that was accepted
+ * anywhere in the mesh, on the caller's clock; 0 when that is not known.  How
+ * long ago that is, is the session's staleness. */
+uint64_t chd_client_horizon_ns(const chd_client *client);
 
 /* Subscribe.  What is subscribed already stays so, without a new RESET.
  *

@@ -2,9 +2,9 @@
 
 #include "proto/wire/frame.h"
 
-/* An item around its texts: array header, kind, flags, target kind, and the
- * headers of topic, target and value. */
-#define ITEM_OVERHEAD_MAX 32
+/* An item around its texts: array header, kind, flags, target kind, version,
+ * again, and the headers of topic, target and value. */
+#define ITEM_OVERHEAD_MAX 40
 
 /* The frame prefix and everything of PUBLISH around its items. */
 #define PUBLISH_OVERHEAD_MAX 32

@@ -259,6 +259,12 @@ static void put_event(writer *out, const chd_event *event)
         put_label_id(out, " client ", event->client);
         put_label_dec(out, " number ", event->number);
     }
+    if (event->version != 0) {
+        put_label_dec(out, " version ", event->version);
+    }
+    if (event->again_ms != 0) {
+        put_label_dec(out, " again_ms ", event->again_ms);
+    }
 }
 
 void chd_dump_record(chd_bytes record, char *line, size_t cap)
@@ -371,8 +377,10 @@ static chd_err put_mesh_ping(writer *out, chd_scan *scan, uint32_t fields,
     put_label_dec(out, " received ", ping.received);
     put_label_bool(out, " heard ", ping.heard);
     put_label_id(out, " digest ", ping.digest);
+    put_label_id(out, " members ", ping.members);
     if (is_pong) {
         put_label_dec(out, " head ", ping.head);
+        put_label_dec(out, " accepted ", ping.accepted);
     }
     return CHD_OK;
 }
@@ -453,6 +461,8 @@ static chd_err put_mesh_vector(writer *out, chd_scan *scan, uint32_t fields)
     if (err == CHD_OK) {
         put(out, vector.answer ? " asks" : " answers");
         put_label_dec(out, " positions ", vector.position_count);
+        put_label_dec(out, " t0 ", vector.t0);
+        put_label_dec(out, " ages ", vector.age_count);
     }
     return err;
 }
@@ -556,6 +566,8 @@ static const char *local_type_name(chd_local_type type)
         return "RESUME";
     case CHD_LOCAL_REPLICATED:
         return "REPLICATED";
+    case CHD_LOCAL_FRESH:
+        return "FRESH";
     }
     return NULL;
 }
@@ -617,6 +629,8 @@ static void put_member(writer *out, const chd_member_report *member)
     put_label_dec(out, " rtt_us ", member->rtt_us);
     put_label_dec(out, " received ", member->received);
     put_label_dec(out, " silent_ms ", member->silent_ms);
+    put_label_dec(out, " age_ms ", member->age_ms);
+    put_label_bool(out, " counts ", member->counts);
 }
 
 static void put_report(writer *out, const chd_local_report *report)
@@ -647,6 +661,8 @@ static void put_report(writer *out, const chd_local_report *report)
     put_label_dec(out, " dns_outcome ", node->dns_outcome);
     put_label_dec(out, " dns_age_ms ", node->dns_age_ms);
     put_label_dec(out, " dns_count ", node->dns_count);
+    put_label_dec(out, " staleness_ms ", node->staleness_ms);
+    put_label_id(out, " held_by ", node->held_by);
     put_count(out, members.count);
     while (chd_local_member_next(&members, &member)) {
         put_member(out, &member);
@@ -762,6 +778,10 @@ static void put_fields(writer *out, const chd_local *local, chd_local_type type)
         break;
     case CHD_LOCAL_ERROR:
         put_error(out, &local->u.error);
+        break;
+    case CHD_LOCAL_FRESH:
+        put_label_dec(out, " c0 ", local->u.fresh.c0);
+        put_label_dec(out, " age ", local->u.fresh.age_ns);
         break;
     case CHD_LOCAL_BYE:
     case CHD_LOCAL_GOODBYE:

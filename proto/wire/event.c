@@ -2,7 +2,9 @@
 
 #define RECORD_FIELDS 8
 #define PUBLICATION_FIELDS 2 /* client, number: in most records */
+#define KNOWN_FIELDS (RECORD_FIELDS + PUBLICATION_FIELDS)
 #define ITEM_FIELDS 6
+#define DEMAND_FIELDS 2 /* version, again_ms: both or none */
 
 #define BIT(n) (1u << (n))
 
@@ -63,10 +65,43 @@ chd_err chd_event_check(const chd_event *event, size_t payload_max)
     return check_shape(event, payload_max);
 }
 
+static uint32_t demand_fields(const chd_event *event)
+{
+    return event->version != 0 || event->again_ms != 0 ? DEMAND_FIELDS : 0;
+}
+
+static void pack_demand(chd_pack *pack, const chd_event *event)
+{
+    if (demand_fields(event) > 0) {
+        chd_pack_uint(pack, event->version);
+        chd_pack_uint(pack, event->again_ms);
+    }
+}
+
+/* Read what follows the known fields: the demand, and what is newer. */
+static void scan_demand(chd_scan *scan, chd_event *event, uint32_t fields,
+                        uint32_t known)
+{
+    event->version = 0;
+    event->again_ms = 0;
+    if (fields > known) {
+        event->version = chd_scan_uint(scan, UINT64_MAX);
+        known++;
+    }
+    if (fields > known) {
+        event->again_ms = chd_scan_uint(scan, UINT64_MAX);
+        known++;
+    }
+    chd_scan_rest(scan, fields, known);
+}
+
 void chd_event_pack(chd_pack *pack, const chd_event *event)
 {
-    chd_pack_array(pack, RECORD_FIELDS +
-                             (event->number != 0 ? PUBLICATION_FIELDS : 0));
+    const uint32_t demand = demand_fields(event);
+    const bool told = event->number != 0 || demand > 0;
+    const uint32_t known = told ? KNOWN_FIELDS : RECORD_FIELDS;
+
+    chd_pack_array(pack, known + demand);
     chd_pack_uint(pack, event->seq);
     chd_pack_uint(pack, (uint64_t)event->kind);
     chd_pack_uint(pack, event->flags);
@@ -75,21 +110,23 @@ void chd_event_pack(chd_pack *pack, const chd_event *event)
     chd_pack_uint(pack, (uint64_t)event->target_kind);
     chd_pack_bin(pack, event->target);
     chd_pack_bin(pack, event->value);
-    if (event->number != 0) {
+    if (told) {
         chd_pack_uint(pack, event->client);
         chd_pack_uint(pack, event->number);
     }
+    pack_demand(pack, event);
 }
 
 void chd_item_pack(chd_pack *pack, const chd_event *item)
 {
-    chd_pack_array(pack, ITEM_FIELDS);
+    chd_pack_array(pack, ITEM_FIELDS + demand_fields(item));
     chd_pack_uint(pack, (uint64_t)item->kind);
     chd_pack_uint(pack, item->flags);
     chd_pack_str(pack, item->topic);
     chd_pack_uint(pack, (uint64_t)item->target_kind);
     chd_pack_bin(pack, item->target);
     chd_pack_bin(pack, item->value);
+    pack_demand(pack, item);
 }
 
 /* Read topic to value of an event whose kind was read as kind.
@@ -141,13 +178,15 @@ void chd_event_scan(chd_scan *scan, chd_event *event)
     event->hlc = chd_scan_uint(scan, UINT64_MAX);
     scan_body(scan, event, kind);
     event->client = event->number = 0;
-    if (fields < RECORD_FIELDS + PUBLICATION_FIELDS) {
-        chd_scan_rest(scan, fields, RECORD_FIELDS);
-        return;
+    if (fields > RECORD_FIELDS) {
+        event->client = chd_scan_uint(scan, UINT64_MAX);
     }
-    event->client = chd_scan_uint(scan, UINT64_MAX);
-    event->number = chd_scan_uint(scan, CHD_SEQ_MAX);
-    chd_scan_rest(scan, fields, RECORD_FIELDS + PUBLICATION_FIELDS);
+    if (fields > RECORD_FIELDS + 1) {
+        event->number = chd_scan_uint(scan, CHD_SEQ_MAX);
+    }
+    const uint32_t least = fields < RECORD_FIELDS ? RECORD_FIELDS : fields;
+    scan_demand(scan, event, fields,
+                least < KNOWN_FIELDS ? least : KNOWN_FIELDS);
 }
 
 void chd_item_scan(chd_scan *scan, chd_event *item)
@@ -161,5 +200,5 @@ void chd_item_scan(chd_scan *scan, chd_event *item)
     const uint64_t kind = chd_scan_uint(scan, UINT64_MAX);
     item->flags = (uint32_t)chd_scan_uint(scan, UINT32_MAX);
     scan_body(scan, item, kind);
-    chd_scan_rest(scan, fields, ITEM_FIELDS);
+    scan_demand(scan, item, fields, ITEM_FIELDS);
 }

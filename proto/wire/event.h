@@ -5,13 +5,14 @@
  * and copied as it is everywhere else.  PROTOCOL 2.
  *
  *   record = [seq, kind, flags, hlc, topic, target_kind, target, value,
- *             client, number, ...]
+ *             client, number, version, again_ms, ...]
  *
  * topic is a str, target and value are bin, the others unsigned integers.
- * client and number may be missing; fields after them are skipped.  A kind or
- * target kind of a newer release widens to an invalidation of the whole topic;
- * target and value may then be of any type.  Unless the kind was INVALIDATE,
- * that loses CHD_FLAG_SOFT too.
+ * client and number are left out when they are 0 and nothing follows, version
+ * and again_ms when both are 0; what is not there is 0.  Fields after the
+ * twelfth are skipped.  A kind or target kind of a newer release widens to an
+ * invalidation of the whole topic; target and value may then be of any type.
+ * Unless the kind was INVALIDATE, that loses CHD_FLAG_SOFT too.
  *
  * Owns:   decoded events borrow from the bytes they were read from.
  */
@@ -52,6 +53,8 @@ typedef struct chd_event {
     uint64_t client;  /* who published it, and its number among all that this */
     uint64_t number;  /* client ever published: the same when it is published
                          again at another sidecar; 0: not told              */
+    uint64_t version; /* what a fill must show at least; 0: nothing           */
+    uint64_t again_ms; /* apply it again so much later; 0: do not             */
 } chd_event;
 
 /* Check what a publisher asks for: topic, target and value fit the kind.
@@ -76,7 +79,8 @@ void chd_event_scan(chd_scan *scan, chd_event *event);
 /* The same for the item of a PUBLISH, a record without seq, hlc, client and
  * number, which are left out when writing and are 0 after reading:
  *
- *   item = [kind, flags, topic, target_kind, target, value, ...] */
+ *   item = [kind, flags, topic, target_kind, target, value, version,
+ *           again_ms, ...] */
 void chd_item_pack(chd_pack *pack, const chd_event *item);
 void chd_item_scan(chd_scan *scan, chd_event *item);
 

@@ -33,7 +33,9 @@ static void scan_member(chd_scan *scan, chd_member_report *member)
     member->rtt_us = chd_scan_uint(scan, UINT64_MAX);
     member->received = chd_scan_uint(scan, CHD_SEQ_MAX);
     member->silent_ms = chd_scan_uint(scan, UINT64_MAX);
-    chd_scan_rest(scan, fields, 12);
+    member->age_ms = chd_scan_uint(scan, UINT64_MAX);
+    member->counts = chd_scan_bool(scan);
+    chd_scan_rest(scan, fields, 14);
 }
 
 static void check_filter(chd_scan *scan)
@@ -239,7 +241,9 @@ static void scan_node(chd_scan *scan, chd_node_report *node)
     node->dns_outcome = chd_scan_uint(scan, UINT64_MAX);
     node->dns_age_ms = chd_scan_uint(scan, UINT64_MAX);
     node->dns_count = chd_scan_uint(scan, UINT64_MAX);
-    chd_scan_rest(scan, fields, 22);
+    node->staleness_ms = chd_scan_uint(scan, UINT64_MAX);
+    node->held_by = chd_scan_uint(scan, UINT64_MAX);
+    chd_scan_rest(scan, fields, 24);
 }
 
 static uint32_t scan_report(chd_scan *scan, chd_local_report *report)
@@ -248,6 +252,13 @@ static uint32_t scan_report(chd_scan *scan, chd_local_report *report)
     scan_node(scan, &report->node);
     scan_list(scan, UINT32_MAX, 1, check_member, &report->members);
     return 3;
+}
+
+static uint32_t scan_fresh(chd_scan *scan, chd_local *local)
+{
+    local->u.fresh.c0 = chd_scan_uint(scan, UINT64_MAX);
+    local->u.fresh.age_ns = chd_scan_uint(scan, UINT64_MAX);
+    return 2;
 }
 
 static uint32_t scan_error(chd_scan *scan, chd_local_error_msg *error)
@@ -291,6 +302,8 @@ static uint32_t scan_fields(chd_scan *scan, uint32_t fields, chd_local *local)
         return scan_reset(scan, fields, &local->u.reset);
     case CHD_LOCAL_PONG:
         return scan_pong(scan, fields, local);
+    case CHD_LOCAL_FRESH:
+        return scan_fresh(scan, local);
     case CHD_LOCAL_REPORT:
         return scan_report(scan, &local->u.report);
     case CHD_LOCAL_ERROR:

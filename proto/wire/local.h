@@ -38,10 +38,11 @@ typedef enum chd_local_type {
     CHD_LOCAL_ERROR = 39,      /* [code, text]; the sidecar closes after it   */
     CHD_LOCAL_GOODBYE = 40,    /* [] the sidecar is going away                */
     CHD_LOCAL_REPLICATED = 41, /* [request]                                */
+    CHD_LOCAL_FRESH = 42,      /* [c0, age]                                */
 } chd_local_type;
 
 /* The highest type that this release knows. */
-#define CHD_LOCAL_TYPE_LAST CHD_LOCAL_REPLICATED
+#define CHD_LOCAL_TYPE_LAST CHD_LOCAL_FRESH
 
 /* Why a session must drop what it cached for the topics named. */
 typedef enum chd_reset_reason {
@@ -165,7 +166,8 @@ typedef enum chd_dns_outcome {
 /* REPORT's second field:
  * [node, name, region, cluster, release, address, port, state, degraded,
  *  uptime_ms, head, sessions, subscriptions, published, received, delivered,
- *  resets, lost, log_bytes, dns_outcome, dns_age_ms, dns_count] */
+ *  resets, lost, log_bytes, dns_outcome, dns_age_ms, dns_count, staleness_ms,
+ *  held_by] */
 typedef struct chd_node_report {
     uint64_t node;
     chd_bytes name;
@@ -185,13 +187,16 @@ typedef struct chd_node_report {
     uint64_t resets;    /* RESETs handed to sessions                    */
     uint64_t lost;      /* events known to be lost, answered by a RESET */
     uint64_t log_bytes;
-    uint64_t dns_outcome; /* chd_dns_outcome of the last poll        */
-    uint64_t dns_age_ms;  /* since the last answer; 0 without names  */
-    uint64_t dns_count;   /* addresses in the last good answers      */
+    uint64_t dns_outcome;  /* chd_dns_outcome of the last poll        */
+    uint64_t dns_age_ms;   /* since the last answer; 0 without names  */
+    uint64_t dns_count;    /* addresses in the last good answers      */
+    uint64_t staleness_ms; /* all accepted before that is here, rounded up;
+                              UINT64_MAX: not known                       */
+    uint64_t held_by;      /* the node that it is due to; 0: none         */
 } chd_node_report;
 
 /* [node, name, region, release, address, port, state, listed, hears_us,
- *  rtt_us, received, silent_ms] */
+ *  rtt_us, received, silent_ms, age_ms, counts] */
 typedef struct chd_member_report {
     uint64_t node; /* 0 until it said hello */
     chd_bytes name;
@@ -204,6 +209,9 @@ typedef struct chd_member_report {
     uint64_t rtt_us;
     uint64_t received; /* up to where its events are here     */
     uint64_t silent_ms;
+    uint64_t age_ms; /* everything it accepted before that is here, rounded
+                        up; UINT64_MAX: not known                        */
+    bool counts;     /* for how fresh the node is                        */
 } chd_member_report;
 
 typedef struct chd_local_report {
@@ -234,6 +242,11 @@ typedef struct chd_local {
             uint64_t position; /* PONG: the last one sent on this session */
             uint64_t next;     /* PONG: as in EVENTS                       */
         } ping;
+        struct {
+            uint64_t c0;     /* of a PING                                  */
+            uint64_t age_ns; /* what was sent is all that was accepted so
+                                long before that PING arrived             */
+        } fresh;
         uint64_t request; /* STATUS, REPLICATED */
         chd_local_resume resume;
         chd_local_welcome welcome;
@@ -279,6 +292,7 @@ void chd_local_pack_replicated(chd_pack *pack, uint64_t request);
 void chd_local_pack_reset(chd_pack *pack, const chd_local_reset *reset);
 void chd_local_pack_pong(chd_pack *pack, uint64_t c0, uint64_t position,
                          uint64_t next);
+void chd_local_pack_fresh(chd_pack *pack, uint64_t c0, uint64_t age_ns);
 /* text is cut when it is too long. */
 void chd_local_pack_error(chd_pack *pack, chd_local_error code,
                           const char *text);

@@ -174,7 +174,7 @@ size_t chd_local_report_open(chd_pack *pack, uint64_t request,
 {
     pack_type(pack, CHD_LOCAL_REPORT, 3);
     chd_pack_uint(pack, request);
-    chd_pack_array(pack, 22);
+    chd_pack_array(pack, 24);
     chd_pack_uint(pack, node->node);
     chd_pack_str(pack, node->name);
     chd_pack_str(pack, node->region);
@@ -196,12 +196,14 @@ size_t chd_local_report_open(chd_pack *pack, uint64_t request,
     chd_pack_uint(pack, node->dns_outcome);
     chd_pack_uint(pack, node->dns_age_ms);
     chd_pack_uint(pack, node->dns_count);
+    chd_pack_uint(pack, node->staleness_ms);
+    chd_pack_uint(pack, node->held_by);
     return chd_pack_array_open(pack);
 }
 
 void chd_local_report_add(chd_pack *pack, const chd_member_report *member)
 {
-    chd_pack_array(pack, 12);
+    chd_pack_array(pack, 14);
     chd_pack_uint(pack, member->node);
     chd_pack_str(pack, member->name);
     chd_pack_str(pack, member->region);
@@ -213,9 +215,18 @@ void chd_local_report_add(chd_pack *pack, const chd_member_report *member)
     chd_pack_uint(pack, member->rtt_us);
     chd_pack_uint(pack, member->received);
     chd_pack_uint(pack, member->silent_ms);
+    chd_pack_uint(pack, member->age_ms);
+    chd_pack_bool(pack, member->counts);
 }
 
 void chd_local_report_close(chd_pack *pack, size_t array_at, uint32_t count)
 {
     chd_pack_array_close(pack, array_at, count);
+}
+
+void chd_local_pack_fresh(chd_pack *pack, uint64_t c0, uint64_t age_ns)
+{
+    pack_type(pack, CHD_LOCAL_FRESH, 2);
+    chd_pack_uint(pack, c0);
+    chd_pack_uint(pack, age_ns);
 }

@@ -182,7 +182,9 @@ static chd_mesh_ping scan_ping_fields(chd_scan *scan)
     read.received = chd_scan_uint(scan, CHD_SEQ_MAX);
     read.heard = chd_scan_bool(scan);
     read.digest = chd_scan_uint(scan, UINT64_MAX);
+    read.members = chd_scan_uint(scan, UINT64_MAX);
     read.head = 0;
+    read.accepted = 0;
     return read;
 }
 
@@ -190,7 +192,7 @@ chd_err chd_mesh_scan_ping(chd_scan *scan, uint32_t fields, chd_mesh_ping *ping)
 {
     const chd_mesh_ping read = scan_ping_fields(scan);
 
-    chd_scan_rest(scan, fields, 4);
+    chd_scan_rest(scan, fields, 5);
     const chd_err err = chd_scan_end(scan);
     if (err == CHD_OK) {
         *ping = read;
@@ -203,7 +205,11 @@ chd_err chd_mesh_scan_pong(chd_scan *scan, uint32_t fields, chd_mesh_ping *pong)
     chd_mesh_ping read = scan_ping_fields(scan);
 
     read.head = chd_scan_uint(scan, CHD_SEQ_MAX);
-    chd_scan_rest(scan, fields, 5);
+    read.accepted = chd_scan_uint(scan, CHD_SEQ_MAX);
+    if (read.accepted < read.head) {
+        chd_scan_fail(scan, CHD_ERANGE);
+    }
+    chd_scan_rest(scan, fields, 7);
     const chd_err err = chd_scan_end(scan);
     if (err == CHD_OK) {
         *pong = read;
@@ -325,13 +331,15 @@ void chd_mesh_pack_ping(chd_pack *pack, const chd_mesh_header *header,
 
     CHD_ASSERT(is_pong || header->type == CHD_MESH_PING);
 
-    chd_mesh_pack_header(pack, header, is_pong ? 5 : 4);
+    chd_mesh_pack_header(pack, header, is_pong ? 7 : 5);
     chd_pack_uint(pack, ping->t0);
     chd_pack_uint(pack, ping->received);
     chd_pack_bool(pack, ping->heard);
     chd_pack_uint(pack, ping->digest);
+    chd_pack_uint(pack, ping->members);
     if (is_pong) {
         chd_pack_uint(pack, ping->head);
+        chd_pack_uint(pack, ping->accepted);
     }
 }
 

@@ -22,8 +22,8 @@ typedef enum chd_mesh_type {
     CHD_MESH_HELLO = 3,   /* see chd_mesh_hello                          */
     CHD_MESH_WELCOME = 4, /* the answer to HELLO, same fields            */
     CHD_MESH_REFUSE = 5,  /* [reason, version_min, version_max, text]    */
-    CHD_MESH_PING = 6,    /* [t0, received, heard, digest]               */
-    CHD_MESH_PONG = 7,    /* [t0, received, heard, digest, head]         */
+    CHD_MESH_PING = 6,    /* [t0, received, heard, digest, members]      */
+    CHD_MESH_PONG = 7,    /* [..., head, accepted]                       */
     CHD_MESH_BYE = 8,     /* [head]                                      */
     CHD_MESH_FETCH = 9,   /* this and the next three: see repair.h       */
     CHD_MESH_REPAIR = 10,
@@ -93,7 +93,9 @@ typedef struct chd_mesh_ping {
     uint64_t received; /* up to where the sender has the receiver's events */
     bool heard;        /* the sender hears the receiver's PUB socket       */
     uint64_t digest;   /* of the sender's vector                           */
-    uint64_t head;     /* PONG only                                        */
+    uint64_t members;  /* digest of the nodes that count for its freshness */
+    uint64_t head;     /* PONG only: last sequence number broadcast        */
+    uint64_t accepted; /* PONG only: last one assigned, at least head      */
 } chd_mesh_ping;
 
 /* Read the header.  The version is not judged, so that a newer release can be

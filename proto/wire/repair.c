@@ -101,6 +101,30 @@ chd_err chd_mesh_scan_lost(chd_scan *scan, uint32_t fields, chd_mesh_lost *lost)
     return err;
 }
 
+/* Read one age, for the first time or again. */
+static void scan_age(chd_scan *scan, chd_age *age)
+{
+    age->node = chd_node_scan(scan);
+    age->age_ns = chd_scan_uint(scan, UINT64_MAX);
+    age->silent_ns = chd_scan_uint(scan, UINT64_MAX);
+}
+
+static void scan_ages(chd_scan *scan, chd_mesh_vector *vector)
+{
+    const uint32_t values = chd_scan_array(scan, 3 * CHD_COUNTED_MAX);
+    const uint8_t *start = scan->at;
+
+    if (values % 3 != 0) {
+        chd_scan_fail(scan, CHD_ELENGTH);
+    }
+    for (uint32_t i = 0; i < values / 3 && scan->err == CHD_OK; i++) {
+        chd_age age;
+        scan_age(scan, &age);
+    }
+    vector->age_count = values / 3;
+    vector->ages = chd_scan_since(scan, start);
+}
+
 chd_err chd_mesh_scan_vector(chd_scan *scan, uint32_t fields,
                              chd_mesh_vector *vector)
 {
@@ -108,7 +132,9 @@ chd_err chd_mesh_scan_vector(chd_scan *scan, uint32_t fields,
 
     read.answer = chd_scan_bool(scan);
     chd_positions_scan(scan, &read.position_count, &read.positions);
-    chd_scan_rest(scan, fields, 2);
+    read.t0 = chd_scan_uint(scan, UINT64_MAX);
+    scan_ages(scan, &read);
+    chd_scan_rest(scan, fields, 4);
 
     const chd_err err = chd_scan_end(scan);
     if (err == CHD_OK) {
@@ -131,6 +157,20 @@ bool chd_mesh_topic_next(chd_bytes *topics, chd_bytes *topic)
     return true;
 }
 
+bool chd_mesh_age_next(chd_bytes *ages, chd_age *age)
+{
+    chd_scan scan;
+
+    if (ages->len == 0) {
+        return false;
+    }
+    chd_scan_init(&scan, *ages);
+    scan_age(&scan, age);
+    CHD_ASSERT(scan.err == CHD_OK);
+    *ages = chd_bytes_of(scan.at, chd_scan_left(&scan));
+    return true;
+}
+
 void chd_mesh_pack_fetch(chd_pack *pack, const chd_mesh_header *header,
                          const chd_mesh_fetch *fetch)
 {
@@ -143,15 +183,29 @@ void chd_mesh_pack_fetch(chd_pack *pack, const chd_mesh_header *header,
     chd_pack_uint(pack, fetch->told);
 }
 
-void chd_mesh_pack_vector(chd_pack *pack, const chd_mesh_header *header,
-                          bool answer, const chd_position *positions,
-                          uint32_t count)
+size_t chd_mesh_vector_open(chd_pack *pack, const chd_mesh_header *header,
+                            const chd_mesh_vector *vector,
+                            const chd_position *positions)
 {
     CHD_ASSERT(header->type == CHD_MESH_VECTOR);
 
-    chd_mesh_pack_header(pack, header, 2);
-    chd_pack_bool(pack, answer);
-    chd_positions_pack(pack, positions, count);
+    chd_mesh_pack_header(pack, header, 4);
+    chd_pack_bool(pack, vector->answer);
+    chd_positions_pack(pack, positions, vector->position_count);
+    chd_pack_uint(pack, vector->t0);
+    return chd_pack_array_open(pack);
+}
+
+void chd_mesh_vector_add(chd_pack *pack, const chd_age *age)
+{
+    chd_pack_uint(pack, age->node);
+    chd_pack_uint(pack, age->age_ns);
+    chd_pack_uint(pack, age->silent_ns);
+}
+
+void chd_mesh_vector_close(chd_pack *pack, size_t array_at, uint32_t count)
+{
+    chd_pack_array_close(pack, array_at, 3 * count);
 }
 
 void chd_mesh_repair_open(chd_pack *pack, const chd_mesh_header *header,

@@ -42,11 +42,22 @@ typedef struct chd_mesh_lost {
     chd_bytes topics;     /* encoded; walk with chd_mesh_topic_next        */
 } chd_mesh_lost;
 
-/* [answer, [origin, seq, origin, seq, ...]]: the sender's vector. */
+/* How fresh the sender is with respect to a node, in nanoseconds. */
+typedef struct chd_age {
+    uint64_t node;
+    uint64_t age_ns;    /* it has all that the node accepted before that */
+    uint64_t silent_ns; /* since anybody heard the node                  */
+} chd_age;
+
+/* [answer, [origin, seq, ...], t0, [node, age, silent, ...]]: the sender's
+ * vector, and the nodes that count for its freshness, without itself. */
 typedef struct chd_mesh_vector {
-    bool answer; /* send yours, too */
+    bool answer; /* send yours, too                              */
     uint32_t position_count;
     chd_bytes positions; /* encoded; walk with chd_mesh_position_next */
+    uint64_t t0;         /* clock of whoever asked; returned unchanged */
+    uint32_t age_count;  /* up to CHD_COUNTED_MAX */
+    chd_bytes ages;      /* encoded; walk with chd_mesh_age_next */
 } chd_mesh_vector;
 
 /* Read a body, given the scan after the header and its count of fields, to
@@ -64,15 +75,21 @@ chd_err chd_mesh_scan_lost(chd_scan *scan, uint32_t fields, chd_mesh_lost *lost)
 chd_err chd_mesh_scan_vector(chd_scan *scan, uint32_t fields,
                              chd_mesh_vector *vector) CHD_MUST_USE;
 
-/* Take the next topic off a validated span; false at the end. */
+/* Take the next topic, or age, off a validated span; false at the end. */
 bool chd_mesh_topic_next(chd_bytes *topics, chd_bytes *topic);
+bool chd_mesh_age_next(chd_bytes *ages, chd_age *age);
 
 /* Write whole messages. */
 void chd_mesh_pack_fetch(chd_pack *pack, const chd_mesh_header *header,
                          const chd_mesh_fetch *fetch);
-void chd_mesh_pack_vector(chd_pack *pack, const chd_mesh_header *header,
-                          bool answer, const chd_position *positions,
-                          uint32_t count);
+
+/* VECTOR is written piecewise, too: open, add ages, close.  Of vector, answer,
+ * t0 and position_count are taken. */
+size_t chd_mesh_vector_open(chd_pack *pack, const chd_mesh_header *header,
+                            const chd_mesh_vector *vector,
+                            const chd_position *positions);
+void chd_mesh_vector_add(chd_pack *pack, const chd_age *age);
+void chd_mesh_vector_close(chd_pack *pack, size_t array_at, uint32_t count);
 
 /* REPAIR and LOST are written piecewise: open, append, close. */
 typedef struct chd_repair_writer {

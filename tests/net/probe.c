@@ -171,6 +171,15 @@ static void on_state(coherd_client *client, const coherd_state *state,
     end_line();
 }
 
+static void on_staleness(coherd_client *client, bool exceeded, void *arg)
+{
+    (void)client;
+    (void)arg;
+    begin_line("staleness");
+    put_bool("exceeded", exceeded);
+    end_line();
+}
+
 /* --- commands ------------------------------------------------------------- */
 
 typedef struct outcome {
@@ -327,6 +336,8 @@ static void obey_other(coherd_client *client, const char *command,
         out->err = coherd_flush(client, (int)strtol(rest, NULL, 10));
     } else if (strcmp(command, "status") == 0) {
         status(client, (int)strtol(rest, NULL, 10), out);
+    } else if (strcmp(command, "staleness") == 0) {
+        out->count = coherd_staleness(client);
     } else if (strcmp(command, "pause") == 0) {
         set_paused(true);
     } else if (strcmp(command, "resume") == 0) {
@@ -417,6 +428,7 @@ int main(int argc, char **argv)
         {"socket", required_argument, NULL, 's'},
         {"name", required_argument, NULL, 'n'},
         {"window", required_argument, NULL, 'w'},
+        {"bound", required_argument, NULL, 'b'},
         {NULL, 0, NULL, 0},
     };
     coherd_options options = {
@@ -434,6 +446,10 @@ int main(int argc, char **argv)
             break;
         case 'n':
             options.name = optarg;
+            break;
+        case 'b':
+            options.staleness_bound_ms = strtoull(optarg, NULL, 10);
+            options.on_staleness = on_staleness;
             break;
         case 'w':
             options.window_bytes = strtoull(optarg, NULL, 10);

@@ -20,9 +20,10 @@ _REASONS = {'subscribed': wire.RESET_SUBSCRIBED, 'lost': wire.RESET_LOST,
 class Probe:
     """One application beside one sidecar."""
 
-    def __init__(self, path, socket, polled=False, window=0):
+    def __init__(self, path, socket, polled=False, window=0, bound=0):
         self.heard = []    # events and resets, in order
         self.states = []   # connections made and lost
+        self.bounds = []   # crossings of the bound: exceeded or not
         self.done = []     # outcomes of commands
         self._asked = 0
         self._offset = 0
@@ -31,7 +32,9 @@ class Probe:
         with open(path, 'wb') as output:
             self._process = process.spawn(
                 [process.PROBE, '--socket', socket,
-                 *(['--window', str(window)] if window else []), *(['--polled'] if polled else [])],
+                 *(['--window', str(window)] if window else []),
+                 *(['--polled'] if polled else []),
+                 *(['--bound', str(bound)] if bound else [])],
                 stdin=-1, stdout=output, bufsize=0)
 
     def __repr__(self):
@@ -147,6 +150,8 @@ class Probe:
                                'topics': topic and [topic], 'at': line['t']})
         elif event == 'state':
             self.states.append(line)
+        elif event == 'staleness':
+            self.bounds.append(line['exceeded'])
         elif event == 'done':
             self.done.append(line)
 
@@ -157,6 +162,10 @@ class Probe:
     def resets(self) -> list:
         """Return the resets heard so far."""
         return [entry for entry in self.heard if 'reset' in entry]
+
+    def staleness(self) -> int:
+        """Return what coherd_staleness says, in milliseconds."""
+        return self.do('staleness')['count']
 
     def connected(self) -> bool:
         """Tell whether the library says that it is connected."""

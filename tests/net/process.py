@@ -20,6 +20,7 @@ NEXT = BUILD / 'test/coherd-next'
 FAR = BUILD / 'test/coherd-far'
 PROBE = TEST_BIN / 'probe'
 HASHMAP = BUILD / 'examples/hashmap'
+READTHROUGH = BUILD / 'examples/readthrough'
 
 # What the programs see; nothing of whoever runs the tests changes a result.
 ENVIRONMENT = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:'

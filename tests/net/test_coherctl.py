@@ -47,6 +47,19 @@ class Coherctl(SharedTest):
             'invalidate', 'episodes', '--key', 'soft', '--soft', '--json'))
         self.assertEqual(event['flags'], wire.SOFT)
 
+    def test_demands_travel_with_the_invalidation(self):
+        event = self.arrives(self.first.control(
+            'invalidate', 'episodes', '--key', '51', '--version', '90210',
+            '--again-after', '1.5s', '--json'))
+        self.assertEqual((event['version'], event['again_ms']), (90210, 1500))
+        for option, value in (('--version', '0'), ('--version', '1x'),
+                              ('--again-after', '2'), ('--again-after', '2h'),
+                              ('--again-after', '0s')):
+            done = self.first.control('invalidate', 'episodes', '--all',
+                                      option, value)
+            self.assertEqual(done.returncode, USAGE, option)
+            self.assertIn(value, done.stderr)
+
     def test_keys_from_standard_input_all_arrive(self):
         mark = len(self.listener.events())
         keys = [f'episode {number}' for number in range(3000)]

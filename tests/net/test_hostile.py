@@ -136,7 +136,7 @@ class Local(SharedTest):
         session = self.mesh.session(self.node, 't')
         for item in ([9, 0, 't', wire.KEY, b'k', b''],
                      [0, 0, 't', 9, ['of', 'any', 'type'], 5],
-                     [0, 0, 't', wire.KEY, b'k', b'', 'more']):
+                     [0, 0, 't', wire.KEY, b'k', b'', 7, 0, 'more']):
             self.all_hear([session], *session.publish(item))
         kinds = [(e['kind'], e['target_kind']) for e in session.events()]
         self.assertEqual(kinds, [(wire.INVALIDATE, wire.ALL),

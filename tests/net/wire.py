@@ -17,6 +17,7 @@ from tests.net import wait
 
 HELLO, SUBSCRIBE, UNSUBSCRIBE, PUBLISH, APPLIED, PING, STATUS, BYE = range(1, 9)
 WELCOME, RECEIPT, EVENTS, RESET, PONG, REPORT, ERROR, GOODBYE = range(33, 41)
+FRESH = 42
 
 EXACT, PREFIX_MATCH = 0, 1
 INVALIDATE, UPDATE, MESSAGE = range(3)
@@ -36,15 +37,16 @@ NODE_FIELDS = (
     'node', 'name', 'region', 'cluster', 'release', 'address', 'port', 'state',
     'degraded', 'uptime_ms', 'head', 'sessions', 'subscriptions', 'published',
     'received', 'delivered', 'resets', 'lost', 'log_bytes', 'dns',
-    'dns_age_ms', 'dns_count')
+    'dns_age_ms', 'dns_count', 'staleness_ms', 'held_by')
 MEMBER_FIELDS = (
     'node', 'name', 'region', 'release', 'address', 'port', 'state', 'listed',
-    'hears_us', 'rtt_us', 'received', 'silent_ms')
+    'hears_us', 'rtt_us', 'received', 'silent_ms', 'age_ms', 'counts')
 WELCOME_FIELDS = (
     'version', 'node', 'node_name', 'region', 'cluster', 'session',
     'window_bytes', 'payload_max', 'ping_interval_ms')
 EVENT_FIELDS = (
-    'seq', 'kind', 'flags', 'hlc', 'topic', 'target_kind', 'target', 'value')
+    'seq', 'kind', 'flags', 'hlc', 'topic', 'target_kind', 'target', 'value',
+    'version', 'again_ms')
 
 
 def frame(message: bytes) -> bytes:
@@ -84,6 +86,7 @@ class Session:
         self.receipts = []   # (request, origin, seq)
         self.reports = {}    # request: dict
         self.pongs = []      # (c0, position)
+        self.fresh = []      # (c0, age in nanoseconds)
         self.goodbye = False
         self.closed = False
         self.position = 0
@@ -244,6 +247,8 @@ class Session:
             self.receipts.append(tuple(fields[:3]))
         elif kind == PONG:
             self.pongs.append(tuple(fields[:2]))
+        elif kind == FRESH:
+            self.fresh.append(tuple(fields[:2]))
         elif kind == REPORT:
             self.reports[fields[0]] = _report(fields[1], fields[2])
         elif kind == ERROR:

@@ -94,7 +94,9 @@ static void of_a_dead_node_given_to_another(sim_world *world)
                "[ 3222ms] node-1 peer_hello node-3 version=1 head=0\n"
                "[ 3222ms] node-1 node_whole members=1 missing=1\n"
                "[ 3501ms] node-1 peer_live node-3 received=0 head=0\n"
-               "[ 3501ms] node-3 peer_live node-1 received=0 head=0\n");
+               "[ 3501ms] node-3 peer_live node-1 received=0 head=0\n"
+               "[ 4250ms] node-1 peer_settled node-2 received=0 "
+               "silent_ms=2249\n");
 }
 
 static void of_a_dead_node_added_to_a_living_one(sim_world *world)
@@ -122,6 +124,10 @@ static void of_a_dead_node_added_to_a_living_one(sim_world *world)
                  "[ 4681ms] node-3 peer_dialled node-2 listed=1 known=1\n"
                  "[ 4687ms] node-3 peer_is_self node-2 listed=1 known=0\n"
                  "[ 4687ms] node-3 node_whole members=1 missing=0\n"
+                 "[ 5000ms] node-1 peer_settled node-2 received=0 "
+                 "silent_ms=2999\n"
+                 "[ 5501ms] node-3 peer_settled node-2 received=0 "
+                 "silent_ms=3500\n"
                  "[302356ms] node-1 peer_dialled at node-3 listed=1 "
                  "known=0\n");
 }

@@ -10,7 +10,7 @@
 /* A socket carries bytes from one process to another in about this time. */
 #define SOCKET_DELAY (20 * 1000)
 
-static uint64_t clock_of(const sim_app *app)
+uint64_t sim_app_clock(const sim_app *app)
 {
     return app->clock_ns + app->world->now_ns;
 }
@@ -56,7 +56,7 @@ static void start(sim_app *app)
         config.version_min = config.version_max = app->node->setup.version;
     }
     const chd_err err =
-        chd_client_new(&config, NULL, clock_of(app), &app->client);
+        chd_client_new(&config, NULL, sim_app_clock(app), &app->client);
     CHD_ASSERT(err == CHD_OK);
     for (uint32_t i = 0; i < app->filter_count; i++) {
         sim_filter *filter = &app->filters[i];
@@ -85,7 +85,7 @@ static void hang_up(sim_app *app)
 static void disconnect(sim_app *app)
 {
     hang_up(app);
-    chd_client_disconnected(app->client, clock_of(app));
+    chd_client_disconnected(app->client, sim_app_clock(app));
 }
 
 sim_app *sim_app_new(sim_world *world, sim_node *node, const char *name)
@@ -240,8 +240,8 @@ static void read_stream(sim_app *app)
 
     while (app->stream != NULL &&
            sim_pipe_take(&app->stream->to_app, &message)) {
-        const chd_err err =
-            chd_client_receive(app->client, clock_of(app), message, &delivery);
+        const chd_err err = chd_client_receive(app->client, sim_app_clock(app),
+                                               message, &delivery);
         if (err != CHD_OK) {
             sim_fail(app->world, "stream", "%s cannot read its sidecar: %s",
                      app->name, chd_err_text(err));
@@ -252,6 +252,7 @@ static void read_stream(sim_app *app)
             sim_oracle_pong(app);
         }
         sim_app_deliver(app, &delivery);
+        sim_oracle_horizon(app, sim_app_clock(app));
     }
     if (app->stream != NULL && app->stream->node == NULL) {
         disconnect(app);
@@ -282,7 +283,7 @@ static void publish_todo(sim_app *app)
 
 static void connect_or_drop(sim_app *app)
 {
-    switch (chd_client_tick(app->client, clock_of(app))) {
+    switch (chd_client_tick(app->client, sim_app_clock(app))) {
     case CHD_CLIENT_WAIT:
         break;
     case CHD_CLIENT_DROP:
@@ -292,9 +293,9 @@ static void connect_or_drop(sim_app *app)
         app->stream = sim_stream_connect(app, app->node,
                                          app->world->options.stream_bytes);
         if (app->stream == NULL) {
-            chd_client_disconnected(app->client, clock_of(app));
+            chd_client_disconnected(app->client, sim_app_clock(app));
         } else {
-            chd_client_connected(app->client, clock_of(app));
+            chd_client_connected(app->client, sim_app_clock(app));
         }
         break;
     }
@@ -330,7 +331,7 @@ static void app_turn(void *who, uint64_t token)
     write_stream(app);
     const uint64_t due = chd_client_deadline_ns(app->client);
     if (due != CHD_NEVER_NS) {
-        const uint64_t left = chd_since(due, clock_of(app));
+        const uint64_t left = chd_since(due, sim_app_clock(app));
         wake_at(app, app->world->now_ns + left);
     }
 }

@@ -72,11 +72,15 @@ struct sim_app {
     uint64_t misses_then;               /* at the one before               */
     uint64_t late_resets; /* other than for subscribing, when steady */
     uint64_t delivered;
+    uint64_t horizon_ns; /* the last one that was checked */
 };
 
 /* Make an application on a node's machine and start it. */
 sim_app *sim_app_new(sim_world *world, sim_node *node, const char *name);
 void sim_app_free(sim_app *app);
+
+/* Return the time on its own clock. */
+uint64_t sim_app_clock(const sim_app *app);
 
 /* Close and begin anew with an empty cache. */
 void sim_app_restart(sim_app *app);

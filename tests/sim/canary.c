@@ -90,19 +90,20 @@ static bool write_lost(chd_pack *pack, const chd_mesh_header *header,
     return false;
 }
 
-/* Write BEACON and PONG without the head. */
+/* Write BEACON and PONG without the head, or PONG alone. */
 static bool write_no_head(chd_pack *pack, const chd_mesh_header *header,
-                          chd_scan *scan, uint32_t fields)
+                          chd_scan *scan, uint32_t fields, sim_canary canary)
 {
     chd_mesh_ping pong;
 
-    if (header->type == CHD_MESH_BEACON) {
+    if (canary == SIM_CANARY_TAIL && header->type == CHD_MESH_BEACON) {
         chd_mesh_pack_head(pack, header, 0);
         return true;
     }
     if (header->type == CHD_MESH_PONG &&
         chd_mesh_scan_pong(scan, fields, &pong) == CHD_OK) {
         pong.head = 0;
+        pong.accepted = canary == SIM_CANARY_RUSH ? 0 : pong.accepted;
         chd_mesh_pack_ping(pack, header, &pong);
         return true;
     }
@@ -138,15 +139,14 @@ sim_blob *sim_canary_changes(sim_conn *conn, sim_blob *blob)
     chd_pack pack;
     chd_scan scan;
     uint32_t fields;
+    const bool head = canary == SIM_CANARY_TAIL || canary == SIM_CANARY_RUSH;
 
     chd_scan_init(&scan, chd_bytes_of(blob->bytes, blob->len));
     chd_pack_init(&pack, buf, sizeof(buf));
-    if ((canary != SIM_CANARY_TAIL && canary != SIM_CANARY_SHRUG &&
-         canary != SIM_CANARY_FORGET) ||
+    if ((!head && canary != SIM_CANARY_SHRUG && canary != SIM_CANARY_FORGET) ||
         chd_mesh_scan_header(&scan, &header, &fields) != CHD_OK ||
-        !(canary == SIM_CANARY_TAIL
-              ? write_no_head(&pack, &header, &scan, fields)
-              : write_lost(&pack, &header, &scan, fields, canary))) {
+        !(head ? write_no_head(&pack, &header, &scan, fields, canary)
+               : write_lost(&pack, &header, &scan, fields, canary))) {
         return blob;
     }
     sim_blob_unref(blob);

@@ -64,6 +64,7 @@ static chd_core_config config_of(sim_node *node)
     }
     config.ping_interval = world->options.ping_interval;
     config.dead_after = world->options.dead_after;
+    config.strict = world->options.strict;
     config.log_bytes = CHD_LOG_BYTES_MIN;
     config.peer_count_max = node->peer_count_max =
         setup->peer_count_max == 0 ? peers_for(node) : setup->peer_count_max;

@@ -46,7 +46,8 @@ uint32_t sim_canary_faults(sim_canary canary)
     if (canary == SIM_CANARY_SILENCE) {
         return 1u << SIM_KILL;
     }
-    if (canary == SIM_CANARY_SHRUG || canary == SIM_CANARY_TAIL) {
+    if (canary == SIM_CANARY_SHRUG || canary == SIM_CANARY_TAIL ||
+        canary == SIM_CANARY_RUSH) {
         return 1u << SIM_LOSS;
     }
     if (canary == SIM_CANARY_HOARD) {
@@ -158,6 +159,7 @@ void sim_options_sample(sim_options *options)
     if (sim_has(options, SIM_BURST) && one_in(&prng, 2)) {
         options->payload_bytes = CHD_PAYLOAD_BYTES_DEFAULT;
     }
+    options->strict = one_in(&prng, 3);
 }
 
 static void list_faults(const sim_options *options, char *list, size_t cap)

@@ -63,6 +63,7 @@ typedef enum sim_fault {
     X(SILENCE, "silence", "a link stays down when all is healed", "settle")    \
     X(LEAK, "leak", "a link goes on losing when all is healed", "steady")      \
     X(ORPHAN, "orphan", "a RESET does not reach the application", "gap")       \
+    X(RUSH, "rush", "a PONG says that nothing was accepted", "horizon")        \
     X(CHANCE, "chance", "a delay depends on the run, not the seed", "digest")
 
 typedef enum sim_canary {
@@ -90,6 +91,7 @@ typedef struct sim_options {
     size_t stream_bytes;    /* of a Unix socket's buffer              */
     uint64_t ping_interval;
     uint64_t dead_after;
+    bool strict;             /* partition.policy                      */
     uint64_t poll_ns;        /* between polls of DNS                  */
     uint64_t write_ns;       /* between writes of one application     */
     uint64_t fault_every_ns; /* between faults                        */

@@ -83,6 +83,7 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
         .topic = sim_name_find(&world->model.topics, event->topic),
         .client = event->client,
         .number = event->number,
+        .at_ns = world->now_ns,
         /* Whoever is alone needs nobody to have it. */
         .spread = !sim_oracle_has_company(node),
     };
@@ -489,7 +490,8 @@ bool sim_oracle_is_settled(sim_world *world, char *why, size_t cap)
             (void)snprintf(why, cap, "%s still has to publish", app->name);
             return false;
         }
-        if (app->node->running && !app_is_settled(app, why, cap)) {
+        if (app->node->running && (!app_is_settled(app, why, cap) ||
+                                   !sim_oracle_is_fresh(app, why, cap))) {
             return false;
         }
     }

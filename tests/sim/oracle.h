@@ -103,4 +103,11 @@ bool sim_oracle_is_settled(sim_world *world, char *why, size_t cap);
 /* All is quiet: compare the caches with the database. */
 void sim_oracle_quiet(sim_world *world);
 
+/* The application may have become fresher: check that by its clock it is not
+ * told to be fresher than it is. */
+void sim_oracle_horizon(sim_app *app, uint64_t clock_ns);
+
+/* Tell whether the application knows that it is fresh; else say why not. */
+bool sim_oracle_is_fresh(const sim_app *app, char *why, size_t cap);
+
 #endif

@@ -98,6 +98,12 @@ static void note_control(rig *bench, chd_bytes message)
     } else if (header.type == CHD_MESH_LOST) {
         scan = keep(bench->lost_bytes, message, &header, &fields);
         err = chd_mesh_scan_lost(&scan, fields, &bench->lost);
+    } else if (header.type == CHD_MESH_PONG) {
+        err = chd_mesh_scan_pong(&scan, fields, &bench->pong);
+    } else if (header.type == CHD_MESH_VECTOR) {
+        chd_mesh_vector vector;
+        err = chd_mesh_scan_vector(&scan, fields, &vector);
+        bench->vector_t0 = vector.t0;
     } else if (header.type == CHD_MESH_ACK) {
         err = chd_mesh_scan_ack(&scan, fields, &ack);
         bench->acknowledged = ack.seq;
@@ -112,6 +118,7 @@ static void note_reset(rig *bench, const chd_local_reset *reset)
 
     bench->resets[reset->reason]++;
     bench->reset_count = filters.count;
+    bench->reset_next = reset->next;
     bench->reset_topic_len = 0;
     if (chd_local_filter_next(&filters, &filter)) {
         memcpy(bench->reset_topic, filter.topic.ptr, filter.topic.len);
@@ -134,6 +141,10 @@ static void note_session(rig *bench, chd_bytes message)
     const chd_local heard = rig_heard(bench);
     if (heard.type == CHD_LOCAL_RESET) {
         note_reset(bench, &heard.u.reset);
+    } else if (heard.type == CHD_LOCAL_FRESH) {
+        bench->fresh++;
+        bench->fresh_c0 = heard.u.fresh.c0;
+        bench->fresh_age_ns = heard.u.fresh.age_ns;
     } else if (heard.type == CHD_LOCAL_EVENTS) {
         chd_bytes records = heard.u.events.records.encoded;
         chd_event event;
@@ -284,6 +295,23 @@ chd_bytes rig_ack(uint8_t *buf, uint64_t node, uint64_t origin,
     return chd_pack_bytes(&pack);
 }
 
+chd_bytes rig_pong(uint8_t *buf, uint64_t node, uint64_t t0, uint64_t head,
+                   uint64_t accepted)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_PONG);
+    const chd_mesh_ping pong = {
+        .t0 = t0,
+        .heard = true,
+        .head = head,
+        .accepted = accepted,
+    };
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    chd_mesh_pack_ping(&pack, &header, &pong);
+    return chd_pack_bytes(&pack);
+}
+
 chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
                    uint64_t head)
 {
@@ -345,6 +373,23 @@ void rig_join(rig *bench, uint64_t node, uint8_t number)
     rig_control(bench, bench->dialled,
                 rig_hello(buf, node, CHD_MESH_WELCOME, number, 0));
     rig_broadcast(bench, rig_head(buf, node, CHD_MESH_BEACON, 0));
+    rig_turn(bench);
+}
+
+void rig_list(rig *bench, uint8_t count)
+{
+    chd_endpoint endpoints[UINT8_MAX];
+    const chd_input input = {
+        .kind = CHD_IN_LISTED,
+        .u.listed = {.outcome = CHD_DNS_ANSWER,
+                     .endpoints = endpoints,
+                     .endpoint_count = count},
+    };
+
+    for (uint8_t i = 0; i < count; i++) {
+        endpoints[i] = rig_endpoint((uint8_t)(i + 2));
+    }
+    rig_feed(bench, &input);
     rig_turn(bench);
 }
 
@@ -416,6 +461,27 @@ void rig_publish(rig *bench, uint32_t session, uint32_t count, size_t bytes)
     }
     chd_local_publish_close(&pack, array_at, count, 0);
     CHD_ASSERT(!pack.overflow);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+void rig_session_ping(rig *bench, uint32_t session, uint64_t c0)
+{
+    uint8_t buf[32];
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_local_pack_ping(&pack, c0);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+void rig_applied(rig *bench, uint32_t session, uint64_t position,
+                 uint64_t bytes)
+{
+    uint8_t buf[32];
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_local_pack_applied(&pack, position, bytes);
     rig_say(bench, session, chd_pack_bytes(&pack));
 }
 

@@ -33,10 +33,16 @@ typedef struct rig {
     chd_mesh_lost lost;     /* its topics lie in lost_bytes        */
     uint8_t repair_bytes[CHD_FRAME_BYTES_MAX];
     uint8_t lost_bytes[CHD_FRAME_BYTES_MAX];
+    chd_mesh_ping pong;              /* the last PONG                       */
+    uint64_t vector_t0;              /* of the last VECTOR                  */
     uint64_t acknowledged;           /* of the last ACK                     */
     uint64_t events[RIG_EVENTS_MAX]; /* the first that sessions were sent   */
     size_t event_count;
+    size_t fresh; /* FRESH messages that sessions were sent */
+    uint64_t fresh_c0;
+    uint64_t fresh_age_ns;
     size_t resets[CHD_RESET_JOINED + 1]; /* sent to sessions, by reason */
+    uint64_t reset_next;  /* how far the stream had come at the last one    */
     uint32_t reset_count; /* topics that the last one named, 0: all         */
     uint8_t reset_topic[CHD_TOPIC_BYTES_MAX]; /* the first of them          */
     size_t reset_topic_len;
@@ -72,6 +78,9 @@ chd_bytes rig_ping(uint8_t *buf, uint64_t node, chd_mesh_type type);
 /* ACK of origin's events. */
 chd_bytes rig_ack(uint8_t *buf, uint64_t node, uint64_t origin,
                   uint64_t received);
+/* PONG to a PING of t0: head is broadcast, accepted is accepted. */
+chd_bytes rig_pong(uint8_t *buf, uint64_t node, uint64_t t0, uint64_t head,
+                   uint64_t accepted);
 chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
                    uint64_t head);
 /* Invalidations of topic "t", first to last. */
@@ -85,6 +94,9 @@ chd_bytes rig_messages(uint8_t *buf, uint64_t node, uint64_t first,
 /* Introduce a node and let its beacon come: it is a live member. */
 void rig_join(rig *bench, uint64_t node, uint8_t number);
 
+/* Discovery lists [fd00::2], [fd00::3] and so on, so many of them. */
+void rig_list(rig *bench, uint8_t count);
+
 /* Open a session; greet; subscribe to all topics. */
 void rig_open(rig *bench, uint32_t session);
 void rig_greet(rig *bench, uint32_t session);
@@ -93,6 +105,12 @@ void rig_subscribe(rig *bench, uint32_t session);
 /* Feed a message of a session, or publish count items of bytes each. */
 void rig_say(rig *bench, uint32_t session, chd_bytes message);
 void rig_publish(rig *bench, uint32_t session, uint32_t count, size_t bytes);
+
+/* A session sends PING. */
+void rig_session_ping(rig *bench, uint32_t session, uint64_t c0);
+/* It has applied everything up to position, so many bytes. */
+void rig_applied(rig *bench, uint32_t session, uint64_t position,
+                 uint64_t bytes);
 
 /* Decode what was sent to a session last. */
 chd_local rig_heard(const rig *bench);

@@ -77,6 +77,21 @@ static const chd_event all_event = {
     .topic = TEXT("episodes"),
 };
 
+static const chd_event demand_event = {
+    .seq = 4,
+    .kind = CHD_KIND_INVALIDATE,
+    .target_kind = CHD_TARGET_KEY,
+    .topic = TEXT("episodes"),
+    .target = TEXT("51"),
+    .version = 90210,
+    .again_ms = 2000,
+};
+
+static void record_demand(chd_pack *pack)
+{
+    chd_event_pack(pack, &demand_event);
+}
+
 static void record_key(chd_pack *pack)
 {
     chd_event_pack(pack, &key_event);
@@ -131,6 +146,7 @@ sample_list samples_record(void)
         {"update", record_update},
         {"message", record_message},
         {"published", record_published},
+        {"demand", record_demand},
     };
 
     return (sample_list){samples, CHD_COUNT(samples)};
@@ -249,6 +265,7 @@ static void mesh_ping(chd_pack *pack)
         .received = 70000,
         .heard = true,
         .digest = 0x0123456789abcdef,
+        .members = 0xfedcba9876543210,
     };
     const chd_mesh_header header = header_of(CHD_MESH_PING);
 
@@ -262,7 +279,9 @@ static void mesh_pong(chd_pack *pack)
         .received = 0,
         .heard = false,
         .digest = UINT64_MAX,
+        .members = 1,
         .head = 70001,
+        .accepted = 70002,
     };
     const chd_mesh_header header = {1, CHD_MESH_PONG, TEXT("prod"), NODE_B};
 
@@ -342,9 +361,17 @@ static void mesh_lost_all(chd_pack *pack)
 static void mesh_vector(chd_pack *pack)
 {
     static const chd_position positions[] = {{NODE_A, 3}, {NODE_B, 70000}};
+    static const chd_age age = {NODE_B, 250000000, 70000};
     const chd_mesh_header header = header_of(CHD_MESH_VECTOR);
+    const chd_mesh_vector vector = {
+        .answer = true,
+        .position_count = CHD_COUNT(positions),
+        .t0 = 123456789000,
+    };
 
-    chd_mesh_pack_vector(pack, &header, true, positions, CHD_COUNT(positions));
+    const size_t at = chd_mesh_vector_open(pack, &header, &vector, positions);
+    chd_mesh_vector_add(pack, &age);
+    chd_mesh_vector_close(pack, at, 1);
 }
 
 static void mesh_ack(chd_pack *pack)
@@ -547,6 +574,8 @@ static void local_report(chd_pack *pack)
         .dns_outcome = CHD_DNS_ANSWER,
         .dns_age_ms = 1500,
         .dns_count = 3,
+        .staleness_ms = 312,
+        .held_by = NODE_B,
     };
     static const chd_member_report live = {
         .node = NODE_B,
@@ -560,17 +589,25 @@ static void local_report(chd_pack *pack)
         .rtt_us = 91000,
         .received = 70000,
         .silent_ms = 120,
+        .age_ms = 312,
+        .counts = true,
     };
     static const chd_member_report listed = {
         .endpoint = {{[10] = 0xff, 0xff, 192, 0, 2, 7}, 7420},
         .state = CHD_MEMBER_LISTED,
         .listed = true,
+        .age_ms = UINT64_MAX,
     };
     const size_t at = chd_local_report_open(pack, 8, &node);
 
     chd_local_report_add(pack, &live);
     chd_local_report_add(pack, &listed);
     chd_local_report_close(pack, at, 2);
+}
+
+static void local_fresh(chd_pack *pack)
+{
+    chd_local_pack_fresh(pack, 123456789000, 250000000);
 }
 
 static void local_error(chd_pack *pack)
@@ -606,6 +643,7 @@ sample_list samples_local(void)
         {"error", local_error},
         {"goodbye", local_goodbye},
         {"replicated", local_replicated},
+        {"fresh", local_fresh},
     };
 
     return (sample_list){samples, CHD_COUNT(samples)};

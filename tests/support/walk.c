@@ -330,6 +330,7 @@ static void walk_fields(const chd_local *local, chd_bytes message)
     case CHD_LOCAL_BYE:
     case CHD_LOCAL_RECEIPT:
     case CHD_LOCAL_PONG:
+    case CHD_LOCAL_FRESH:
     case CHD_LOCAL_GOODBYE:
     case CHD_LOCAL_REPLICATED:
         break;

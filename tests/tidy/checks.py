@@ -116,10 +116,17 @@ def no_global_state(tree):
             yield f'libproto.a: {member} has a variable, {name} ({section})'
 
 
+def _public_headers(tree):
+    """Return the text of the headers that are installed, or None."""
+    texts = [tree.text(f'client/{name}')
+             for name in ('coherd.h', 'coherd_cache.h')]
+    return None if texts[0] is None else ''.join(filter(None, texts))
+
+
 def exported_symbols(tree):
-    """libcoherd exports what coherd.h declares and needs little"""
+    """libcoherd exports what its headers declare and needs little"""
     shared = tree.product('lib/libcoherd.so')
-    header = tree.text('client/coherd.h')
+    header = _public_headers(tree)
     if shared is None or header is None:
         return
     declared = {name for _, _, name in source.prototypes_of(header)}
@@ -127,7 +134,7 @@ def exported_symbols(tree):
     for line in _output_of('nm', '-D', '--defined-only', shared).splitlines():
         exported.add(line.split()[-1].split('@')[0])
     for name in sorted(exported - declared):
-        yield f'libcoherd.so exports {name}, which coherd.h does not declare'
+        yield f'libcoherd.so exports {name}, which no header declares'
     for name in sorted(declared - exported):
         yield f'libcoherd.so does not export {name}, which coherd.h declares'
     static = tree.product('lib/libcoherd.a')
@@ -166,6 +173,8 @@ def _may_include(path, included):
             included.startswith('client/cli/')
     if path.startswith('client/examples/'):
         return included == 'coherd.h' or '/' not in included
+    if path == 'client/coherd_cache.h':
+        return included == 'coherd.h'
     if folder == 'client':
         return target in ('client', 'proto') and \
             not re.match(r'client/(cli|examples)/', included)
@@ -340,19 +349,20 @@ def settings_documented(tree):
 
 
 def functions_documented(tree):
-    """libcoherd(3) describes every function of coherd.h, and no other"""
-    header = tree.text('client/coherd.h')
-    man = tree.text('docs/man/libcoherd.3')
-    if header is None or man is None:
+    """section 3 describes every function of the headers, and no other"""
+    header = _public_headers(tree)
+    pages = [text for _, text in tree.matching(r'^docs/man/[^/]*\.3$')]
+    man = '\n'.join(pages)
+    if header is None or not pages:
         return
     declared = {name for _, _, name in source.prototypes_of(header)}
     # Inline helpers of the header are documented too, but not exported.
     known = declared | set(re.findall(r'\b(coherd_\w+)\b', header))
     described = set(re.findall(r'\b(coherd_\w+)\b', _plain(man)))
     for name in sorted(declared - described):
-        yield f'docs/man/libcoherd.3: {name} is missing'
+        yield f'docs/man/*.3: {name} is missing'
     for name in sorted(described - known):
-        yield f'docs/man/libcoherd.3: {name} does not exist'
+        yield f'docs/man/*.3: {name} does not exist'
 
 
 def traces_documented(tree):

@@ -61,6 +61,8 @@ typedef struct fake {
     bool no_welcome;
     bool no_receipts;
     bool no_pongs;
+    bool fresh; /* with each pong, of an age: */
+    uint64_t fresh_age_ns;
     bool no_reports;
     bool refuse_version;
     bool deaf;          /* do not read */
@@ -352,6 +354,11 @@ static inline void fake_on_message(fake *f, fake_session *s, chd_bytes message)
         if (!f->no_pongs) {
             pack = fake_pack(f);
             chd_local_pack_pong(&pack, local.u.ping.c0, s->position, 0);
+            fake_queue(s, &pack);
+        }
+        if (f->fresh) {
+            pack = fake_pack(f);
+            chd_local_pack_fresh(&pack, local.u.ping.c0, f->fresh_age_ns);
             fake_queue(s, &pack);
         }
         break;

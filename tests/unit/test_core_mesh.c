@@ -295,7 +295,7 @@ Test(core_mesh, a_record_longer_than_any_of_ours_is_cut_to_what_we_know)
     rig_broadcast(bench, rig_events(buf, 77, 1, 1));
     chd_pack_init(&pack, buf, sizeof(buf));
     chd_mesh_events_open(&pack, &header, 77, &writer);
-    chd_pack_array(&pack, 9);
+    chd_pack_array(&pack, 13);
     chd_pack_uint(&pack, 2);
     chd_pack_uint(&pack, CHD_KIND_INVALIDATE);
     chd_pack_uint(&pack, 0);
@@ -304,6 +304,10 @@ Test(core_mesh, a_record_longer_than_any_of_ours_is_cut_to_what_we_know)
     chd_pack_uint(&pack, CHD_TARGET_KEY);
     chd_pack_bin(&pack, chd_bytes_str("key"));
     chd_pack_bin(&pack, (chd_bytes){NULL, 0});
+    chd_pack_uint(&pack, 0);
+    chd_pack_uint(&pack, 0);
+    chd_pack_uint(&pack, 90210);
+    chd_pack_uint(&pack, 2000);
     chd_pack_bin(&pack, chd_bytes_of(filling, sizeof(filling)));
     writer.count = 1;
     chd_mesh_events_close(&pack, &writer, 2, 2);
@@ -319,6 +323,8 @@ Test(core_mesh, a_record_longer_than_any_of_ours_is_cut_to_what_we_know)
     cr_assert(chd_mesh_record_next(&records, &event, &record));
     cr_assert(chd_mesh_record_next(&records, &event, &record));
     cr_assert(chd_bytes_equal(event.target, chd_bytes_str("key")));
+    cr_assert_eq(event.version, 90210);
+    cr_assert_eq(event.again_ms, 2000);
     cr_assert_lt(record.len, 64);
     finish();
 }

@@ -166,7 +166,9 @@ static chd_bytes vector_of(uint64_t node, bool wants, uint64_t origin,
     chd_pack pack;
 
     chd_pack_init(&pack, buf, sizeof(buf));
-    chd_mesh_pack_vector(&pack, &header, wants, &position, 1);
+    const chd_mesh_vector vector = {.answer = wants, .position_count = 1};
+    const size_t at = chd_mesh_vector_open(&pack, &header, &vector, &position);
+    chd_mesh_vector_close(&pack, at, 0);
     return chd_pack_bytes(&pack);
 }
 

@@ -209,8 +209,8 @@ Test(core_resume, who_is_owed_a_reset_is_not_told_how_far_it_came)
     lose_something();
     cr_assert_eq(next_of(0), 0);
     rig_turn(bench);
-    cr_assert_eq(rig_heard(bench).type, CHD_LOCAL_RESET);
-    const uint64_t next = rig_heard(bench).u.reset.next;
+    cr_assert_eq(bench->resets[CHD_RESET_JOINED], 1);
+    const uint64_t next = bench->reset_next;
     cr_assert_gt(next, 0);
     close_session(0);
     cr_assert(come_back(0, RIG_NODE, next), "it has had that RESET");

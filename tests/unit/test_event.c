@@ -368,11 +368,13 @@ Test(event, fields_after_the_known_ones_are_skipped)
     chd_pack pack;
     chd_event event;
 
-    pack_front(&pack, 13, CHD_KIND_INVALIDATE, CHD_TARGET_KEY);
+    pack_front(&pack, 15, CHD_KIND_INVALIDATE, CHD_TARGET_KEY);
     chd_pack_bin(&pack, chd_bytes_str("51"));
     chd_pack_bin(&pack, chd_bytes_str(""));
     chd_pack_uint(&pack, UINT64_MAX);
     chd_pack_uint(&pack, CHD_SEQ_MAX);
+    chd_pack_uint(&pack, 90210);
+    chd_pack_uint(&pack, 2000);
     chd_pack_str(&pack, chd_bytes_str("new"));
     chd_pack_array(&pack, 1);
     chd_pack_uint(&pack, 1);
@@ -382,6 +384,33 @@ Test(event, fields_after_the_known_ones_are_skipped)
     cr_assert(chd_bytes_equal(event.target, chd_bytes_str("51")));
     cr_assert_eq(event.client, UINT64_MAX);
     cr_assert_eq(event.number, CHD_SEQ_MAX);
+    cr_assert_eq(event.version, 90210);
+    cr_assert_eq(event.again_ms, 2000);
+}
+
+Test(event, a_demand_is_there_or_zero)
+{
+    chd_pack pack;
+    chd_event event = {.version = 1, .again_ms = 1, .client = 1, .number = 1};
+
+    pack_front(&pack, 8, CHD_KIND_INVALIDATE, CHD_TARGET_KEY);
+    chd_pack_bin(&pack, chd_bytes_str("51"));
+    chd_pack_bin(&pack, chd_bytes_str(""));
+    cr_assert_eq(scan_it(&pack, &event), CHD_OK);
+    cr_assert_eq(event.client, 0);
+    cr_assert_eq(event.number, 0);
+    cr_assert_eq(event.version, 0);
+    cr_assert_eq(event.again_ms, 0);
+
+    pack_front(&pack, 11, CHD_KIND_INVALIDATE, CHD_TARGET_KEY);
+    chd_pack_bin(&pack, chd_bytes_str("51"));
+    chd_pack_bin(&pack, chd_bytes_str(""));
+    chd_pack_uint(&pack, 0);
+    chd_pack_uint(&pack, 0);
+    chd_pack_uint(&pack, UINT64_MAX);
+    cr_assert_eq(scan_it(&pack, &event), CHD_OK);
+    cr_assert_eq(event.version, UINT64_MAX);
+    cr_assert_eq(event.again_ms, 0);
 }
 
 Test(event, records_behind_each_other_do_not_run_into_each_other)

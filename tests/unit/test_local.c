@@ -541,6 +541,23 @@ Test(local, the_text_of_an_error_is_cut_at_255_bytes)
     }
 }
 
+/* --- fresh ---------------------------------------------------------------- */
+
+Test(local, a_fresh_comes_back_as_it_was_sent)
+{
+    static const uint64_t values[] = {0, 1, UINT64_MAX};
+
+    for (size_t i = 0; i < CHD_COUNT(values); i++) {
+        chd_pack pack = pack_begin();
+        chd_local local;
+        chd_local_pack_fresh(&pack, values[i], UINT64_MAX - values[i]);
+        cr_assert_eq(scan_it(&pack, &local), CHD_OK);
+        cr_assert_eq(local.type, CHD_LOCAL_FRESH);
+        cr_assert_eq(local.u.fresh.c0, values[i]);
+        cr_assert_eq(local.u.fresh.age_ns, UINT64_MAX - values[i]);
+    }
+}
+
 /* --- report --------------------------------------------------------------- */
 
 static const chd_node_report node_sample = {
@@ -565,6 +582,8 @@ static const chd_node_report node_sample = {
     .dns_outcome = 29,
     .dns_age_ms = 30,
     .dns_count = 31,
+    .staleness_ms = 32,
+    .held_by = 33,
 };
 
 static const chd_member_report member_sample = {
@@ -579,6 +598,8 @@ static const chd_member_report member_sample = {
     .rtt_us = 2,
     .received = 3,
     .silent_ms = 4,
+    .age_ms = 5,
+    .counts = true,
 };
 
 static chd_err report_back(const chd_node_report *node,
@@ -625,6 +646,8 @@ Test(local, the_node_of_a_report_comes_back_as_it_was_sent)
     cr_assert_eq(node->dns_outcome, 29);
     cr_assert_eq(node->dns_age_ms, 30);
     cr_assert_eq(node->dns_count, 31);
+    cr_assert_eq(node->staleness_ms, 32);
+    cr_assert_eq(node->held_by, 33);
 }
 
 Test(local, the_members_of_a_report_come_back_as_they_were_sent)
@@ -649,6 +672,8 @@ Test(local, the_members_of_a_report_come_back_as_they_were_sent)
         cr_assert_eq(member.rtt_us, 2);
         cr_assert_eq(member.received, 3);
         cr_assert_eq(member.silent_ms, 4);
+        cr_assert_eq(member.age_ms, 5);
+        cr_assert(member.counts);
     }
     cr_assert(!chd_local_member_next(&local.u.report.members, &member));
 }
@@ -692,9 +717,9 @@ Test(local, nodes_and_members_may_have_more_fields_but_need_their_own)
             const size_t node_at = 3;
             const size_t member_at = pack.len;
             cr_assert_eq(bytes[node_at], 0xdc);
-            cr_assert_eq(bytes[node_at + 2], 22);
+            cr_assert_eq(bytes[node_at + 2], 24);
             chd_local_report_add(&pack, &member_sample);
-            cr_assert_eq(bytes[member_at], 0x9c);
+            cr_assert_eq(bytes[member_at], 0x9e);
             if (change > 0 && !of_node) {
                 chd_pack_bool(&pack, true);
             }
@@ -719,7 +744,7 @@ Test(local, nodes_and_members_may_have_more_fields_but_need_their_own)
 Test(local, a_type_that_is_not_known_is_for_the_receiver_to_judge)
 {
     static const uint64_t types[] = {
-        0, 10, 32, 42, UINT64_C(0x100000001), UINT64_MAX};
+        0, 10, 32, 43, UINT64_C(0x100000001), UINT64_MAX};
 
     for (size_t i = 0; i < CHD_COUNT(types); i++) {
         chd_pack pack = pack_begin();

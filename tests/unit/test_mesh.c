@@ -380,9 +380,9 @@ Test(mesh, a_record_is_passed_on_byte_for_byte)
 {
     /* Also one that another encoder wrote, with a kind and fields that are
      * not known here. */
-    static const uint8_t foreign[] = {0xdc, 0,    9,    0xcd, 0,    5,
-                                      0x4d, 0xcc, 0,    0,    0xa1, 't',
-                                      0x63, 0xc0, 0x80, 0xa1, 'x'};
+    static const uint8_t foreign[] = {0xdc, 0, 13, 0xcd, 0,   5,    0x4d,
+                                      0xcc, 0, 0,  0xa1, 't', 0x63, 0xc0,
+                                      0x80, 0, 0,  0,    0,   0xa1, 'x'};
     chd_pack pack = events_begin(5);
     chd_mesh_events events;
     chd_event event;
@@ -572,45 +572,55 @@ Test(mesh, a_ping_comes_back_as_it_was_sent)
 {
     chd_pack pack = pack_begin();
     const chd_mesh_header header = header_of(CHD_MESH_PING);
-    const chd_mesh_ping sent = {UINT64_MAX, CHD_SEQ_MAX, true, UINT64_MAX, 9};
+    const chd_mesh_ping sent = {UINT64_MAX, CHD_SEQ_MAX, true, UINT64_MAX,
+                                7,          8,           9};
     chd_mesh_ping ping;
     uint32_t fields = 0;
 
     chd_mesh_pack_ping(&pack, &header, &sent);
     chd_scan scan = scan_begin(&pack, CHD_MESH_PING, &fields);
-    cr_assert_eq(fields, 4);
+    cr_assert_eq(fields, 5);
     cr_assert_eq(chd_mesh_scan_ping(&scan, fields, &ping), CHD_OK);
     cr_assert_eq(ping.t0, UINT64_MAX);
     cr_assert_eq(ping.received, CHD_SEQ_MAX);
     cr_assert(ping.heard);
     cr_assert_eq(ping.digest, UINT64_MAX);
+    cr_assert_eq(ping.members, 7);
     cr_assert_eq(ping.head, 0); /* only PONG has it */
+    cr_assert_eq(ping.accepted, 0);
 }
 
 Test(mesh, a_pong_comes_back_as_it_was_sent)
 {
     chd_pack pack = pack_begin();
     const chd_mesh_header header = header_of(CHD_MESH_PONG);
-    const chd_mesh_ping sent = {1, 2, false, 3, CHD_SEQ_MAX};
+    const chd_mesh_ping sent = {1,          2, false, 3, 4, CHD_SEQ_MAX - 1,
+                                CHD_SEQ_MAX};
     chd_mesh_ping pong;
     uint32_t fields = 0;
 
     chd_mesh_pack_ping(&pack, &header, &sent);
     chd_scan scan = scan_begin(&pack, CHD_MESH_PONG, &fields);
-    cr_assert_eq(fields, 5);
+    cr_assert_eq(fields, 7);
     cr_assert_eq(chd_mesh_scan_pong(&scan, fields, &pong), CHD_OK);
     cr_assert_eq(pong.t0, 1);
     cr_assert_eq(pong.received, 2);
     cr_assert(!pong.heard);
     cr_assert_eq(pong.digest, 3);
-    cr_assert_eq(pong.head, CHD_SEQ_MAX);
+    cr_assert_eq(pong.members, 4);
+    cr_assert_eq(pong.head, CHD_SEQ_MAX - 1);
+    cr_assert_eq(pong.accepted, CHD_SEQ_MAX);
 }
 
 Test(mesh, positions_in_pings_are_within_their_limit)
 {
     const chd_mesh_header header = header_of(CHD_MESH_PONG);
-    const chd_mesh_ping bad[] = {{1, CHD_SEQ_MAX + 1, true, 0, 1},
-                                 {1, 1, true, 0, CHD_SEQ_MAX + 1}};
+    const chd_mesh_ping bad[] = {
+        {1, CHD_SEQ_MAX + 1, true, 0, 0, 1, 1},
+        {1, 1, true, 0, 0, CHD_SEQ_MAX + 1, CHD_SEQ_MAX + 1},
+        {1, 1, true, 0, 0, 1, CHD_SEQ_MAX + 1},
+        {1, 1, true, 0, 0, 2, 1}, /* broadcast before it was accepted */
+    };
 
     for (size_t i = 0; i < CHD_COUNT(bad); i++) {
         chd_pack pack = pack_begin();

@@ -338,8 +338,18 @@ Test(repair, a_vector_comes_back_as_it_was_sent)
         chd_pack pack = pack_begin();
         chd_mesh_vector vector;
         chd_position position;
+        chd_age age;
         uint32_t fields = 0;
-        chd_mesh_pack_vector(&pack, &header, count > 0, sent, count);
+        const chd_mesh_vector asked = {
+            .answer = count > 0, .position_count = count, .t0 = count + 5};
+        const size_t at = chd_mesh_vector_open(&pack, &header, &asked, sent);
+        for (uint32_t i = 0; i < count / 2; i++) {
+            const chd_age one = {i + 1, UINT64_MAX, UINT64_MAX - i};
+            chd_mesh_vector_add(&pack, &one);
+        }
+        chd_mesh_vector_close(&pack, at, count / 2);
+        cr_assert_not(pack.overflow);
+        cr_assert_leq(pack.len, CHD_FRAME_BYTES_MAX);
         chd_scan scan = scan_begin(&pack, &fields);
         cr_assert_eq(chd_mesh_scan_vector(&scan, fields, &vector), CHD_OK);
         cr_assert_eq(vector.answer, count > 0);
@@ -350,6 +360,15 @@ Test(repair, a_vector_comes_back_as_it_was_sent)
             cr_assert_eq(position.seq, sent[i].seq);
         }
         cr_assert(!chd_mesh_position_next(&vector.positions, &position));
+        cr_assert_eq(vector.t0, count + 5);
+        cr_assert_eq(vector.age_count, count / 2);
+        for (uint32_t i = 0; i < count / 2; i++) {
+            cr_assert(chd_mesh_age_next(&vector.ages, &age));
+            cr_assert_eq(age.node, i + 1);
+            cr_assert_eq(age.age_ns, UINT64_MAX);
+            cr_assert_eq(age.silent_ns, UINT64_MAX - i);
+        }
+        cr_assert(!chd_mesh_age_next(&vector.ages, &age));
     }
 }
 
@@ -362,17 +381,44 @@ Test(repair, a_vector_has_up_to_4096_positions_and_no_half_ones)
         chd_pack pack = pack_begin();
         chd_mesh_vector vector = {.position_count = 77};
         uint32_t fields = 0;
-        chd_mesh_pack_header(&pack, &header, 2);
+        chd_mesh_pack_header(&pack, &header, 4);
         chd_pack_bool(&pack, true);
+        chd_pack_array(&pack, count);
+        for (uint32_t i = 0; i < count; i++) {
+            chd_pack_uint(&pack, i + 1);
+        }
+        chd_pack_uint(&pack, 1);
+        chd_pack_array(&pack, 0);
+        chd_scan scan = scan_begin(&pack, &fields);
+        const chd_err err = chd_mesh_scan_vector(&scan, fields, &vector);
+        const bool fits = count % 2 == 0 && count <= 2 * CHD_ORIGINS_MAX;
+        cr_assert_eq(err, fits ? CHD_OK : CHD_ELENGTH, "%u", count);
+        cr_assert_eq(vector.position_count, fits ? count / 2 : 77);
+    }
+}
+
+Test(repair, a_vector_has_up_to_2048_ages_and_no_part_of_one)
+{
+    const chd_mesh_header header = header_of(CHD_MESH_VECTOR);
+
+    for (uint32_t count = 3 * CHD_COUNTED_MAX - 3;
+         count <= 3 * CHD_COUNTED_MAX + 3; count++) {
+        chd_pack pack = pack_begin();
+        chd_mesh_vector vector = {.age_count = 77};
+        uint32_t fields = 0;
+        chd_mesh_pack_header(&pack, &header, 4);
+        chd_pack_bool(&pack, false);
+        chd_pack_array(&pack, 0);
+        chd_pack_uint(&pack, 1);
         chd_pack_array(&pack, count);
         for (uint32_t i = 0; i < count; i++) {
             chd_pack_uint(&pack, i + 1);
         }
         chd_scan scan = scan_begin(&pack, &fields);
         const chd_err err = chd_mesh_scan_vector(&scan, fields, &vector);
-        const bool fits = count % 2 == 0 && count <= 2 * CHD_ORIGINS_MAX;
+        const bool fits = count % 3 == 0 && count <= 3 * CHD_COUNTED_MAX;
         cr_assert_eq(err, fits ? CHD_OK : CHD_ELENGTH, "%u", count);
-        cr_assert_eq(vector.position_count, fits ? count / 2 : 77);
+        cr_assert_eq(vector.age_count, fits ? count / 3 : 77);
     }
 }
 

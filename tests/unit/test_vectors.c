@@ -503,4 +503,5 @@ Test(vectors, every_type_of_both_protocols_has_one)
     for (int type = CHD_LOCAL_WELCOME; type <= CHD_LOCAL_TYPE_LAST; type++) {
         cr_assert_neq(seen & UINT64_C(1) << type, 0, "local %d", type);
     }
+    cr_assert_neq(seen & UINT64_C(1) << CHD_LOCAL_FRESH, 0);
 }

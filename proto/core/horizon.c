@@ -1,0 +1,91 @@
+#include "proto/core/horizon.h"
+
+#include "proto/base/hash.h"
+#include "proto/base/limits.h"
+
+chd_err chd_horizon_init(chd_horizon *horizon, uint64_t self,
+                         const chd_mem *mem)
+{
+    *horizon = (chd_horizon){.mem = mem, .digest = chd_mix64(self)};
+    horizon->all = chd_zalloc(mem, CHD_COUNTED_MAX, sizeof(chd_counted));
+    return horizon->all == NULL ? CHD_ENOMEM : CHD_OK;
+}
+
+void chd_horizon_fini(chd_horizon *horizon)
+{
+    chd_free(horizon->mem, horizon->all);
+    *horizon = (chd_horizon){.mem = NULL};
+}
+
+chd_counted *chd_horizon_find(const chd_horizon *horizon, uint64_t node)
+{
+    for (uint32_t i = 0; i < horizon->high; i++) {
+        if (horizon->all[i].node == node) {
+            return &horizon->all[i];
+        }
+    }
+    return NULL;
+}
+
+/* A free place, else that of the node that has not counted for longest. */
+static chd_counted *find_place(chd_horizon *horizon)
+{
+    chd_counted *oldest = NULL;
+
+    if (horizon->high < CHD_COUNTED_MAX) {
+        return &horizon->all[horizon->high++];
+    }
+    for (uint32_t i = 0; i < horizon->high; i++) {
+        chd_counted *counted = &horizon->all[i];
+        if (counted->state == CHD_COUNTING_NOT &&
+            (oldest == NULL || counted->alive_ns < oldest->alive_ns)) {
+            oldest = counted;
+        }
+    }
+    return oldest;
+}
+
+chd_counted *chd_horizon_add(chd_horizon *horizon, uint64_t node,
+                             uint64_t now_ns)
+{
+    chd_counted *counted = find_place(horizon);
+
+    if (counted == NULL) {
+        horizon->refused_ns =
+            horizon->refused_ns == 0 ? now_ns : horizon->refused_ns;
+        return NULL;
+    }
+    *counted = (chd_counted){
+        .node = node,
+        .since_ns = now_ns,
+        .alive_ns = now_ns,
+    };
+    chd_horizon_set(horizon, counted, CHD_COUNTING_ALIVE);
+    return counted;
+}
+
+void chd_horizon_forgive(chd_horizon *horizon)
+{
+    bool room = horizon->high < CHD_COUNTED_MAX;
+
+    for (uint32_t i = 0; i < horizon->high && !room; i++) {
+        room = horizon->all[i].state == CHD_COUNTING_NOT;
+    }
+    if (room) {
+        horizon->refused_ns = 0;
+    }
+}
+
+void chd_horizon_set(chd_horizon *horizon, chd_counted *counted,
+                     chd_counting state)
+{
+    const bool was_alive = counted->state == CHD_COUNTING_ALIVE;
+    const bool is_alive = state == CHD_COUNTING_ALIVE;
+
+    if (was_alive != is_alive) {
+        horizon->digest ^= chd_mix64(counted->node);
+    }
+    horizon->dead += state == CHD_COUNTING_DEAD;
+    horizon->dead -= counted->state == CHD_COUNTING_DEAD;
+    counted->state = state;
+}

@@ -1,0 +1,87 @@
+/* fresh.c - the oracle of bounded staleness: whoever says that it has
+ * everything that was accepted before a time has it. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "tests/sim/oracle.h"
+#include "tests/sim/world.h"
+
+/* Drift of the clocks that measure an age, and what is under way in a turn. */
+#define DRIFT_PER_SECOND (2 * CHD_MS)
+
+/* From when on the events of an origin count at a node, in the time of the
+ * world; CHD_NEVER_NS: they do not. */
+static uint64_t counts_since(const sim_node *node, const sim_origin *origin)
+{
+    const uint64_t clock = sim_node_clock(node).mono_ns;
+
+    if (origin->id == node->id) {
+        return 0;
+    }
+    const uint64_t since = chd_core_counts_since(node->core, origin->id);
+    return since == CHD_NEVER_NS
+               ? CHD_NEVER_NS
+               : chd_since(node->world->now_ns, chd_since(clock, since));
+}
+
+static void check_origin(sim_app *app, const sim_origin *origin,
+                         const sim_owed *owed, uint64_t before_ns)
+{
+    const uint64_t since_ns = counts_since(app->node, origin);
+
+    for (uint32_t i = 0; i < owed->count; i++) {
+        const sim_known *known = &origin->events[owed->seqs[i] - 1];
+        if (known->at_ns < before_ns && known->at_ns > since_ns &&
+            sim_app_holds(app, known->topic, false)) {
+            sim_fail(app->world, "horizon",
+                     "%s has not node-%u.%u:%u of %" PRIu64
+                     " ms ago, and is told to be fresher by %" PRIu64 " us",
+                     app->name, origin->node, origin->life, owed->seqs[i],
+                     (app->world->now_ns - known->at_ns) / CHD_MS,
+                     (before_ns - known->at_ns) / 1000);
+            return;
+        }
+    }
+}
+
+bool sim_oracle_is_fresh(const sim_app *app, char *why, size_t cap)
+{
+    const sim_options *options = &app->world->options;
+    const uint64_t most = 2 * options->ping_interval +
+                          8 * (options->delay_ns + options->jitter_ns) +
+                          100 * CHD_MS;
+    const uint64_t horizon_ns = chd_client_horizon_ns(app->client);
+    const uint64_t age_ns = chd_since(sim_app_clock(app), horizon_ns);
+
+    if (horizon_ns != 0 && age_ns <= most) {
+        return true;
+    }
+    (void)snprintf(why, cap, "%s is stale by %" PRIu64 " ms", app->name,
+                   horizon_ns == 0 ? 0 : age_ns / CHD_MS);
+    return false;
+}
+
+void sim_oracle_horizon(sim_app *app, uint64_t clock_ns)
+{
+    const sim_world *world = app->world;
+    const uint64_t horizon_ns = chd_client_horizon_ns(app->client);
+
+    if (horizon_ns == app->horizon_ns || horizon_ns == 0 ||
+        !app->node->running) {
+        return;
+    }
+    app->horizon_ns = horizon_ns;
+    if (horizon_ns > clock_ns) {
+        sim_fail(app->world, "horizon", "%s is fresh in the future", app->name);
+        return;
+    }
+    const uint64_t age_ns = clock_ns - horizon_ns;
+    const uint64_t before_ns = chd_since(
+        world->now_ns, age_ns + age_ns / CHD_SECOND * DRIFT_PER_SECOND);
+    for (uint32_t i = 0; i < app->owed_count; i++) {
+        if (app->owed[i].count > 0) {
+            check_origin(app, &world->ledger.origins[i], &app->owed[i],
+                         before_ns);
+        }
+    }
+}
