@@ -104,7 +104,8 @@ class Faults(NetTest):
                 own = instance.ear.welcome['node']
                 total += sum(
                     len(msgpack.packb([entry[field]
-                                       for field in wire.EVENT_FIELDS]))
+                                       for field in wire.EVENT_FIELDS
+                                       if field in entry]))
                     for entry in instance.ear.heard[mark:]
                     if entry.get('origin', own) != own)
         return total

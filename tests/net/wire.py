@@ -46,7 +46,7 @@ WELCOME_FIELDS = (
     'window_bytes', 'payload_max', 'ping_interval_ms')
 EVENT_FIELDS = (
     'seq', 'kind', 'flags', 'hlc', 'topic', 'target_kind', 'target', 'value',
-    'version', 'again_ms')
+    'client', 'number', 'version', 'again_ms')
 
 
 def frame(message: bytes) -> bytes:

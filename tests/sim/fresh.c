@@ -24,6 +24,51 @@ static uint64_t counts_since(const sim_node *node, const sim_origin *origin)
                : chd_since(node->world->now_ns, chd_since(clock, since));
 }
 
+/* Where all nodes reach each other. */
+static bool is_open(const sim_world *world)
+{
+    static const sim_fault faults[] = {
+        SIM_FREEZE, SIM_PARTITION, SIM_ONEWAY, SIM_STALL,
+        SIM_SPARSE, SIM_DNS,       SIM_MOVE,   SIM_ALIAS,
+    };
+
+    for (size_t i = 0; i < CHD_COUNT(faults); i++) {
+        if (sim_has(&world->options, faults[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Tell whether a node that could be asked has an event. */
+static bool is_elsewhere(const sim_node *node, const sim_known *known)
+{
+    const sim_world *world = node->world;
+
+    for (uint32_t n = 0; n < world->node_count; n++) {
+        const sim_node *other = world->nodes[n];
+        if (other != node && other->running &&
+            sim_known_is_held_by(known, other->number) &&
+            sim_oracle_could_ask(node, other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whom a node counts is for the node to say, but not that of a node which it
+ * met and can reach, or of which others that it can reach have something,
+ * nothing counts any more. */
+static bool must_count(const sim_node *node, const sim_origin *origin,
+                       const sim_known *known)
+{
+    const uint32_t index = (uint32_t)(origin - node->world->ledger.origins);
+    const uint64_t met_ns = node->greeted_ns[index];
+
+    return is_open(node->world) && met_ns != 0 && known->at_ns > met_ns &&
+           (origin->alive || is_elsewhere(node, known));
+}
+
 static void check_origin(sim_app *app, const sim_origin *origin,
                          const sim_owed *owed, uint64_t before_ns)
 {
@@ -31,7 +76,8 @@ static void check_origin(sim_app *app, const sim_origin *origin,
 
     for (uint32_t i = 0; i < owed->count; i++) {
         const sim_known *known = &origin->events[owed->seqs[i] - 1];
-        if (known->at_ns < before_ns && known->at_ns > since_ns &&
+        if (known->at_ns < before_ns &&
+            (known->at_ns > since_ns || must_count(app->node, origin, known)) &&
             sim_app_holds(app, known->topic, false)) {
             sim_fail(app->world, "horizon",
                      "%s has not node-%u.%u:%u of %" PRIu64
@@ -65,12 +111,19 @@ void sim_oracle_horizon(sim_app *app, uint64_t clock_ns)
 {
     const sim_world *world = app->world;
     const uint64_t horizon_ns = chd_client_horizon_ns(app->client);
+    chd_node_report report;
 
     if (horizon_ns == app->horizon_ns || horizon_ns == 0 ||
         !app->node->running) {
         return;
     }
     app->horizon_ns = horizon_ns;
+    chd_core_report_node(app->node->core, sim_node_clock(app->node), &report);
+    if (report.state == CHD_NODE_STARTING) {
+        sim_fail(app->world, "horizon", "%s is fresh by a node that met nobody",
+                 app->name);
+        return;
+    }
     if (horizon_ns > clock_ns) {
         sim_fail(app->world, "horizon", "%s is fresh in the future", app->name);
         return;

@@ -24,7 +24,7 @@ typedef struct sim_known {
     bool spread;          /* another machine was fed it, or there was none */
     uint32_t twin_origin; /* the next event that is the same publication, */
     uint32_t twin_seq;    /* in a ring; itself when there is no other     */
-    uint64_t at_ns;       /* when it was broadcast                    */
+    uint64_t at_ns;       /* when it was accepted, at the latest       */
 } sim_known;
 
 /* A publication: one event of it. */

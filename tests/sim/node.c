@@ -136,6 +136,7 @@ void sim_node_start(sim_node *node)
     node->gaps = 0;
     node->log_bytes_max = 0;
     memset(node->met, 0, sizeof(node->met));
+    memset(node->greeted_ns, 0, sizeof(node->greeted_ns));
     set_clock(node);
     sim_ledger_start(&world->ledger, node->id, node->number, node->life);
 

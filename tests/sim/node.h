@@ -9,6 +9,7 @@
 
 #define SIM_SESSIONS_MAX 16
 #define SIM_PEERS_MAX 1024
+#define SIM_ORIGINS_MAX 4096
 #define SIM_NODE_PORT 7420
 
 /* What a story may want to be different. */
@@ -63,14 +64,16 @@ struct sim_node {
 
     /* for the oracles */
     uint64_t log_bytes_max; /* as seen once a second                */
-    uint64_t losses;      /* of events on their way to it, or before it heard */
-    uint64_t greetings;   /* HELLO and WELCOME that it was fed, and origins
+    uint64_t losses;    /* of events on their way to it, or before it heard */
+    uint64_t greetings; /* HELLO and WELCOME that it was fed, and origins
                             that it met */
-    uint64_t met[64];     /* bits, by origin in the ledger */
-    uint64_t turn_second; /* which virtual second is counted */
-    uint32_t idle_turns;  /* turns in it that nothing but a deadline caused */
-    uint64_t gaps;        /* it found by the end of its last turn */
-    uint64_t dead_gaps;   /* it found that it lacks what a dead node said */
+    uint64_t met[SIM_ORIGINS_MAX / 64];   /* bits, by origin in the ledger */
+    uint64_t greeted_ns[SIM_ORIGINS_MAX]; /* when an origin said HELLO or
+                                             WELCOME first; 0: never */
+    uint64_t turn_second;                 /* which virtual second is counted */
+    uint32_t idle_turns; /* turns in it that nothing but a deadline caused */
+    uint64_t gaps;       /* it found by the end of its last turn */
+    uint64_t dead_gaps;  /* it found that it lacks what a dead node said */
 };
 
 /* Make a machine with its address; nothing runs on it. */

@@ -72,6 +72,14 @@ static uint64_t subject_of(const chd_event *event)
     return chd_hash(chd_hash(seed, event->topic), event->target) | 1;
 }
 
+/* When its origin accepted an event, at the latest; the pace may have held it
+ * back since. */
+static uint64_t accepted_at(const sim_node *node, const chd_event *event)
+{
+    const uint64_t ms = chd_since(event->hlc >> 16, node->wall_offset_ms);
+    return chd_min_u64(node->world->now_ns, (ms + 1) * CHD_MS);
+}
+
 /* An event enters the world: its origin sends it for the first time. */
 static void accept(sim_node *node, uint32_t index, const chd_event *event)
 {
@@ -83,7 +91,7 @@ static void accept(sim_node *node, uint32_t index, const chd_event *event)
         .topic = sim_name_find(&world->model.topics, event->topic),
         .client = event->client,
         .number = event->number,
-        .at_ns = world->now_ns,
+        .at_ns = accepted_at(node, event),
         /* Whoever is alone needs nobody to have it. */
         .spread = !sim_oracle_has_company(node),
     };
@@ -159,6 +167,16 @@ static void meet(sim_node *node, uint32_t index)
     }
 }
 
+static void greet(sim_node *node, uint64_t id)
+{
+    const uint32_t index = sim_ledger_find(&node->world->ledger, id);
+
+    CHD_ASSERT(index == UINT32_MAX || index < SIM_ORIGINS_MAX);
+    if (index != UINT32_MAX && node->greeted_ns[index] == 0) {
+        node->greeted_ns[index] = node->world->now_ns + 1;
+    }
+}
+
 /* Its caches were reset for all that came before. */
 void sim_oracle_began(sim_node *node, uint32_t origin)
 {
@@ -222,6 +240,9 @@ void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message)
         node->greetings += header.type == CHD_MESH_HELLO ||
                            header.type == CHD_MESH_WELCOME ||
                            header.type == CHD_MESH_VECTOR;
+        if (header.type == CHD_MESH_HELLO || header.type == CHD_MESH_WELCOME) {
+            greet(node, header.sender);
+        }
         chd_mesh_repair repair;
         if (header.type == CHD_MESH_REPAIR &&
             chd_mesh_scan_repair(&scan, fields, &repair) == CHD_OK) {
@@ -246,8 +267,7 @@ static bool is_within_reach(const sim_world *world)
     return true;
 }
 
-/* Tell whether a node could ask another. */
-static bool knows(const sim_node *node, const sim_node *other)
+bool sim_oracle_could_ask(const sim_node *node, const sim_node *other)
 {
     chd_member_report member;
 
@@ -272,7 +292,8 @@ void sim_oracle_gave_up(sim_node *node, uint32_t origin, uint64_t first,
     const sim_origin *gone = &world->ledger.origins[origin];
     for (uint32_t n = 0; n < world->node_count; n++) {
         const sim_node *other = world->nodes[n];
-        bool has_all = other != node && other->running && knows(node, other);
+        bool has_all = other != node && other->running &&
+                       sim_oracle_could_ask(node, other);
         for (uint64_t seq = first; seq <= last && has_all; seq++) {
             has_all = seq <= gone->count &&
                       sim_known_is_held_by(&gone->events[seq - 1], n + 1);
@@ -335,8 +356,8 @@ void sim_oracle_left(sim_node *node)
     }
     for (uint32_t i = 0; i < world->node_count; i++) {
         const sim_node *other = world->nodes[i];
-        if (other != node && other->running && knows(node, other) &&
-            !has_all_of(other, node)) {
+        if (other != node && other->running &&
+            sim_oracle_could_ask(node, other) && !has_all_of(other, node)) {
             sim_fail(world, "agreement", "%s leaves before %s has its events",
                      node->name, other->name);
             return;

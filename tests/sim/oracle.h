@@ -73,6 +73,9 @@ bool sim_oracle_is_owed(const sim_app *app, const sim_publication *one);
 /* It needs no event of a publication any more, since not this one. */
 void sim_oracle_settled(sim_app *app, uint32_t origin, uint32_t seq);
 
+/* Tell whether a node could ask another. */
+bool sim_oracle_could_ask(const sim_node *node, const sim_node *other);
+
 /* Tell whether a node has somebody to replicate to. */
 bool sim_oracle_has_company(const sim_node *node);
 
