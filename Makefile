@@ -102,7 +102,8 @@ programs := $(patsubst broker/%,$(bin)/coherd,$(wildcard broker/main.c)) \
 libraries := $(if $(client_src),$(lib)/libcoherd.a $(lib)/$(so))
 # A file in client/examples is a program, and so is a folder.
 examples := $(addprefix $(top)/examples/,$(sort $(basename $(foreach e,\
-    $(example_src:client/examples/%=%),$(firstword $(subst /, ,$e))))))
+    $(example_src:client/examples/%=%),$(firstword $(subst /, ,$e))) \
+    $(if $(filter %/plain.c,$(example_src)),episodes-plain))))
 sim := $(if $(wildcard tests/sim/main.c),$(priv)/bin/chd-sim)
 tests_of = $(patsubst tests/$1/%.c,$(priv)/$(or $2,$1)/%,\
     $(filter tests/$1/%,$(unit_src) $(net_src) $(other_src)))
@@ -148,10 +149,19 @@ $(bin)/coherd: $(call objs,$(broker_src)) $(proto_lib)
 $(bin)/coherctl: $(call objs,$(cli_src)) $(lib)/libcoherd.a
 	$(call link,$(call libs_of,msgpack))
 # Examples are built as their readers will build them.
-$(top)/examples/%: $$(wildcard client/examples/$$*.c client/examples/$$*/*.c) \
-        $(lib)/$(so) client/coherd.h client/coherd_cache.h Makefile
-	$(call say,LD) $(CC) -std=c17 $(gnu) $(warnings) $(mode) -Iclient -o $@ \
-	    $(filter %.c,$^) -L$(lib) -lcoherd -pthread '-Wl,-rpath,$$ORIGIN/../lib'
+example = $(call say,LD) $(CC) -std=c17 $(gnu) $(warnings) $(mode) -Iclient -o $@ \
+    $(filter %.c,$^) -pthread $1
+coherent = -L$(lib) -lcoherd '-Wl,-rpath,$$ORIGIN/../lib'
+$(top)/examples/%: $$(wildcard client/examples/$$*.c client/examples/$$*/*.c) $(lib)/$(so) \
+        client/coherd.h client/coherd_cache.h Makefile
+	$(call example,$(coherent))
+# One is an application, which is built twice: coherent, and without us.
+episodes := $(wildcard client/examples/episodes/*.[ch])
+$(top)/examples/episodes: $(filter-out %/plain.c,$(episodes)) $(lib)/$(so) \
+        client/coherd.h client/coherd_cache.h Makefile
+	$(call example,$(coherent) $(call libs_of,libmicrohttpd sqlite3))
+$(top)/examples/episodes-plain: $(filter-out %/coherent.c,$(episodes)) Makefile
+	$(call example,$(call libs_of,libmicrohttpd sqlite3))
 
 # --- test programs ----------------------------------------------------------
 

@@ -21,6 +21,8 @@ FAR = BUILD / 'test/coherd-far'
 PROBE = TEST_BIN / 'probe'
 HASHMAP = BUILD / 'examples/hashmap'
 READTHROUGH = BUILD / 'examples/readthrough'
+EPISODES = BIN.parent / 'examples/episodes'
+EPISODES_PLAIN = BIN.parent / 'examples/episodes-plain'
 
 # What the programs see; nothing of whoever runs the tests changes a result.
 ENVIRONMENT = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:'
