@@ -153,12 +153,12 @@ example = $(call say,LD) $(CC) -std=c17 $(gnu) $(warnings) $(mode) -Iclient -o $
     $(filter %.c,$^) -pthread $1
 coherent = -L$(lib) -lcoherd '-Wl,-rpath,$$ORIGIN/../lib'
 $(top)/examples/%: $$(wildcard client/examples/$$*.c client/examples/$$*/*.c) $(lib)/$(so) \
-        client/coherd.h client/coherd_cache.h Makefile
+        $(wildcard client/coherd*.h) Makefile
 	$(call example,$(coherent))
 # One is an application, which is built twice: coherent, and without us.
 episodes := $(wildcard client/examples/episodes/*.[ch])
 $(top)/examples/episodes: $(filter-out %/plain.c,$(episodes)) $(lib)/$(so) \
-        client/coherd.h client/coherd_cache.h Makefile
+        $(wildcard client/coherd*.h) Makefile
 	$(call example,$(coherent) $(call libs_of,libmicrohttpd sqlite3))
 $(top)/examples/episodes-plain: $(filter-out %/coherent.c,$(episodes)) Makefile
 	$(call example,$(call libs_of,libmicrohttpd sqlite3))
@@ -251,7 +251,8 @@ man_of = man$(patsubst .%,%,$(suffix $1))/$(notdir $1)
 # These two are written as they are installed: other places stand in them.
 pc := $(LIBDIR)/pkgconfig/coherd.pc
 unit := $(SYSTEMD)/systemd/system/coherd.service
-installed := $(BINDIR)/coherd $(BINDIR)/coherctl $(INCDIR)/coherd.h $(INCDIR)/coherd_cache.h \
+installed := $(BINDIR)/coherd $(BINDIR)/coherctl \
+    $(patsubst client/%,$(INCDIR)/%,$(wildcard client/coherd*.h)) \
     $(addprefix $(LIBDIR)/,libcoherd.a $(so_file) $(so_name) $(so)) $(pc) \
     $(unit) $(SYSTEMD)/sysusers.d/coherd.conf $(DOCDIR)/coherd.conf \
     $(BASHDIR)/coherctl \
@@ -261,7 +262,7 @@ put = install -m $1 $2 $(DESTDIR)$3
 install: all  ## install below DESTDIR and PREFIX (/usr/local)
 	$(Q)install -d $(addprefix $(DESTDIR),$(sort $(dir $(installed))))
 	$(Q)$(call put,755,$(bin)/coherd $(bin)/coherctl,$(BINDIR))
-	$(Q)$(call put,644,client/coherd.h client/coherd_cache.h,$(INCDIR))
+	$(Q)$(call put,644,$(wildcard client/coherd*.h),$(INCDIR))
 	$(Q)$(call put,644,$(lib)/libcoherd.a,$(LIBDIR))
 	$(Q)$(call put,755,$(lib)/$(so_file),$(LIBDIR))
 	$(Q)ln -sf $(so_file) $(DESTDIR)$(LIBDIR)/$(so_name)

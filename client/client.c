@@ -107,6 +107,9 @@ coherd_err chd_lib_make_engine(coherd_client *client)
         .version_max = CHD_PROTOCOL_MAX,
         .window_bytes = client->window_bytes,
         .subscription_count_max = CHD_SESSION_SUBSCRIPTIONS_MAX,
+        .bound_ms = client->options.fails_closed
+                        ? client->options.staleness_bound_ms
+                        : 0,
     };
 
     const chd_err err =
@@ -178,7 +181,8 @@ static coherd_err set_options(coherd_client *client,
     }
     if ((options->mode != COHERD_THREADED && options->mode != COHERD_POLLED) ||
         (options->on_event != NULL && options->on_reset == NULL) ||
-        (options->on_staleness != NULL && options->staleness_bound_ms == 0)) {
+        ((options->on_staleness != NULL || options->fails_closed) &&
+         options->staleness_bound_ms == 0)) {
         return COHERD_ERR_INVALID;
     }
     client->options = *options;
@@ -195,6 +199,7 @@ static void dispose(coherd_client *client)
 {
     chd_lib_abandon_descriptors(client);
     chd_client_destroy(&client->engine);
+    chd_confirm_clear(client);
     chd_floors_close(client);
     if (client->topics != NULL) {
         chd_topics_clear(client);

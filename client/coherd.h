@@ -302,6 +302,11 @@ typedef struct coherd_options {
     uint64_t staleness_bound_ms;
     void (*on_staleness)(coherd_client *client, bool exceeded, void *arg);
 
+    /* This program serves nothing of what it cached while coherd_staleness is
+     * above the bound.  Who waits until an event is applied everywhere then
+     * need not wait for it when it cannot be reached: see coherd_receipt. */
+    bool fails_closed;
+
     uint64_t reserved[5]; /* 0 */
 } coherd_options;
 
@@ -416,9 +421,46 @@ COHERD_API coherd_err coherd_unsubscribe_prefix(coherd_client *client,
 /* --- publishing ----------------------------------------------------------- */
 
 typedef enum coherd_wait {
-    COHERD_WAIT_NONE = 0,    /* return when it stands in the window         */
-    COHERD_WAIT_ACCEPTED = 1 /* return when the sidecar has accepted it     */
+    COHERD_WAIT_NONE = 0,     /* return when it stands in the window         */
+    COHERD_WAIT_ACCEPTED = 1, /* return when the sidecar has accepted it    */
+    COHERD_WAIT_REPLICATED = 2, /* ... when one more sidecar has it, or
+                                   there is no other                        */
+    COHERD_WAIT_APPLIED = 3     /* ... when every client of every sidecar has
+                               applied it: its callback has returned, for
+                               this event or for a RESET instead; clients
+                               that did not subscribe to it have passed it.
+                               In polled mode a call that waits for this
+                               runs this client's callbacks                 */
 } coherd_wait;
+
+/* Who has not applied an event. */
+typedef struct coherd_missing {
+    uint64_t node; /* node id of the sidecar                                */
+    char name[COHERD_NAME_BYTES_MAX + 1];    /* of the sidecar; may be ""   */
+    char session[COHERD_NAME_BYTES_MAX + 1]; /* a client of it, by its name;
+                                                "": the sidecar itself, or it
+                                                does not say                */
+} coherd_missing;
+
+#define COHERD_MISSING_MAX 16
+
+/* Names the last event that a call made.  Zeros unless it was waited for.
+ *
+ * The rest is for COHERD_WAIT_APPLIED.  Sidecars are counted: those that count
+ * for how fresh ours is (see coherd_staleness), and ours, at the moment when
+ * it had accepted the event.  of is the sum of the five below. */
+typedef struct coherd_receipt {
+    uint64_t origin;
+    uint64_t seq;
+    uint32_t of;
+    uint32_t applied;
+    uint32_t gone;     /* said goodbye, or are taken for dead               */
+    uint32_t refusing; /* have clients that have not applied it and serve
+                          nothing until they have: options.fails_closed     */
+    uint32_t missing;  /* 0 with COHERD_OK                                  */
+    uint32_t named_count; /* of those named here; there may be more         */
+    coherd_missing named[COHERD_MISSING_MAX];
+} coherd_receipt;
 
 /* Start with all zeros. */
 typedef struct coherd_publish_options {
@@ -426,8 +468,9 @@ typedef struct coherd_publish_options {
     coherd_wait wait;
 
     /* How long the call may take, waiting for room in the window and for the
-     * receipt.  0: with COHERD_WAIT_NONE it never waits, with
-     * COHERD_WAIT_ACCEPTED 5000.  Negative: without limit. */
+     * receipt.  0: with COHERD_WAIT_NONE it never waits, else 5000.
+     * Negative: without limit.  To hear who is missing may take another 250
+     * ms. */
     int timeout_ms;
 
     /* Invalidations only, up to 3600000: every instance applies it once more
@@ -441,14 +484,17 @@ typedef struct coherd_publish_options {
      * of the database's log.  0: none. */
     uint64_t version;
 
+    /* Do not block: call this in the place of the other callbacks when what
+     * wait says has happened, or with the error that the call would have
+     * returned.  Not for COHERD_WAIT_NONE; the call returns COHERD_ERR_LIMIT
+     * when 256 are outstanding.  Not called any more after coherd_close, nor
+     * in a child after fork. */
+    void (*on_receipt)(coherd_client *client, const coherd_receipt *receipt,
+                       coherd_err err, void *arg);
+    void *on_receipt_arg;
+
     uint64_t reserved[2]; /* 0 */
 } coherd_publish_options;
-
-/* Names the last event that a call made.  Zeros unless it was waited for. */
-typedef struct coherd_receipt {
-    uint64_t origin;
-    uint64_t seq;
-} coherd_receipt;
 
 /* An update: the key, 1 to 1024 bytes, and its new value. */
 typedef struct coherd_entry {
@@ -463,8 +509,12 @@ typedef struct coherd_entry {
  *
  * Blocking: not by default; else up to options->timeout_ms.
  * Errors: COHERD_ERR_AGAIN    there was no room: nothing was published;
- *         COHERD_ERR_TIMEOUT  published, but not accepted in time; it is still
- *                             going to be sent;
+ *         COHERD_ERR_TIMEOUT  published, but what wait says did not happen in
+ *                             time; it is still going to be sent.  If it was
+ *                             accepted, *receipt has it, and who is missing;
+ *         COHERD_ERR_LIMIT    published, but too many wait at this sidecar;
+ *         COHERD_ERR_VERSION  published, but the sidecar is of a release that
+ *                             cannot tell what is applied;
  *         COHERD_ERR_INVALID, COHERD_ERR_TOO_LARGE; COHERD_ERR_MODE (waiting
  *         inside a callback); COHERD_ERR_CLOSED (it may or may not have been
  *         sent); COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM (after fork).
@@ -499,6 +549,51 @@ COHERD_API coherd_err coherd_publish(coherd_client *client, const char *topic,
  *         COHERD_ERR_CLOSED, COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM.
  */
 COHERD_API coherd_err coherd_flush(coherd_client *client, int timeout_ms);
+
+/* --- reading your own writes ---------------------------------------------- */
+
+/* Names an event; put it into a cookie or header, and another instance can wait
+ * for it. */
+typedef struct coherd_token {
+    uint64_t origin;
+    uint64_t seq;
+} coherd_token;
+
+/* "0123456789abcdef-2a", with NUL. */
+#define COHERD_TOKEN_BYTES_MAX 34
+
+/* Return the token of a receipt. */
+static inline coherd_token coherd_token_of(const coherd_receipt *receipt)
+{
+    coherd_token token;
+    token.origin = receipt->origin;
+    token.seq = receipt->seq;
+    return token;
+}
+
+/* Write a token as text of hexadecimal digits and one hyphen. */
+COHERD_API void coherd_token_print(const coherd_token *token,
+                                   char text[COHERD_TOKEN_BYTES_MAX]);
+
+/* Read it again; the text may come from anybody.
+ *
+ * Errors: COHERD_ERR_INVALID
+ */
+COHERD_API coherd_err coherd_token_parse(const char *text, coherd_token *token);
+
+/* Wait until this client has applied the event: its callback has returned, for
+ * the event or for a RESET instead, if it subscribes to it.  In polled mode the
+ * call runs callbacks, as coherd_dispatch does.  An origin that this sidecar
+ * has not met is waited for.
+ *
+ * Blocking: for timeout_ms; negative: for ever.
+ * Errors: COHERD_ERR_TIMEOUT; COHERD_ERR_LIMIT (too many wait at this sidecar),
+ *         COHERD_ERR_VERSION (the sidecar cannot tell), COHERD_ERR_INVALID,
+ *         COHERD_ERR_MODE (inside a callback), COHERD_ERR_CLOSED,
+ *         COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM.
+ */
+COHERD_API coherd_err coherd_await(coherd_client *client,
+                                   const coherd_token *token, int timeout_ms);
 
 /* Make a target.  The text or bytes are borrowed. */
 static inline coherd_target coherd_target_of(coherd_target_kind kind,
@@ -633,99 +728,10 @@ COHERD_API coherd_err coherd_dispatch(coherd_client *client);
  * events, resets and states for the next coherd_dispatch.  If more than 2 MiB
  * gather, they are replaced by a RESET of every topic. */
 
-/* --- who is there --------------------------------------------------------- */
-
-typedef enum coherd_node_state {
-    COHERD_NODE_STARTING = 0, /* has not met all listed peers yet           */
-    COHERD_NODE_READY = 1,
-    COHERD_NODE_DRAINING = 2 /* is leaving                                  */
-} coherd_node_state;
-
-typedef enum coherd_member_state {
-    COHERD_MEMBER_LISTED = 0,  /* listed, nothing heard yet                 */
-    COHERD_MEMBER_JOINING = 1, /* said hello, its events do not arrive yet  */
-    COHERD_MEMBER_LIVE = 2,
-    COHERD_MEMBER_SILENT = 3, /* was live, nothing heard for a while        */
-    COHERD_MEMBER_REFUSED = 4 /* other version or cluster                   */
-} coherd_member_state;
-
-typedef enum coherd_dns {
-    COHERD_DNS_NONE = 0,   /* no names are configured, or no poll has ended */
-    COHERD_DNS_ANSWER = 1, /* addresses came back                           */
-    COHERD_DNS_EMPTY = 2,  /* no such name, or no address                   */
-    COHERD_DNS_UNKNOWN = 3 /* no usable answer; the last good one is kept   */
-} coherd_dns;
-
-/* Texts end with NUL and are never NULL; they may be empty. */
-typedef struct coherd_node_info {
-    uint64_t node; /* node id */
-    const char *name;
-    const char *region;
-    const char *cluster;
-    const char *release; /* version of coherd               */
-    const char *address; /* "fdaa::3", without port         */
-    uint16_t port;
-    coherd_node_state state;
-    bool degraded; /* listed peers are missing              */
-    uint64_t uptime_ms;
-    uint64_t head; /* events of this node so far            */
-    uint64_t sessions;
-    uint64_t subscriptions;
-    uint64_t published; /* events accepted from sessions    */
-    uint64_t received;  /* events accepted from peers       */
-    uint64_t delivered; /* events handed to sessions        */
-    uint64_t resets;    /* RESETs handed to sessions        */
-    uint64_t lost;      /* events known to be lost          */
-    uint64_t log_bytes;
-    coherd_dns dns;
-    uint64_t dns_age_ms;   /* since the last answer           */
-    uint64_t dns_count;    /* addresses in it                 */
-    uint64_t staleness_ms; /* everything accepted in the mesh before that is
-                              here, rounded up; COHERD_STALENESS_UNKNOWN   */
-    uint64_t held_by;      /* node id that the staleness is due to; 0: none */
-} coherd_node_info;
-
-typedef struct coherd_member_info {
-    uint64_t node; /* 0 until it said hello */
-    const char *name;
-    const char *region;
-    const char *release;
-    const char *address;
-    uint16_t port;
-    coherd_member_state state;
-    bool listed;   /* by DNS or as a static peer             */
-    bool hears_us; /* it says that our events reach it       */
-    uint64_t rtt_us;
-    uint64_t received; /* up to here its events have arrived */
-    uint64_t silent_ms;
-    uint64_t age_ms; /* everything that it accepted before that is here,
-                        rounded up; COHERD_STALENESS_UNKNOWN             */
-    bool counts;     /* for how fresh the sidecar is                     */
-} coherd_member_info;
-
-typedef struct coherd_status_report {
-    coherd_node_info node; /* the sidecar itself */
-    size_t member_count;
-    const coherd_member_info *members; /* the others */
-} coherd_status_report;
-
-/* Ask the sidecar how it stands and who is there.
- *
- * Blocking: for timeout_ms; negative: for ever.
- * Owns:   on COHERD_OK, *report belongs to the caller: coherd_status_free.
- * Errors: COHERD_ERR_DISCONNECTED  not connected by the end of timeout_ms;
- *         COHERD_ERR_TIMEOUT       connected, but no answer;
- *         COHERD_ERR_MODE (inside a callback), COHERD_ERR_CLOSED,
- *         COHERD_ERR_NOMEM, COHERD_ERR_SYSTEM.
- */
-COHERD_API coherd_err coherd_status(coherd_client *client, int timeout_ms,
-                                    coherd_status_report **report);
-
-/* Owns:   report is freed; NULL is allowed. */
-COHERD_API void coherd_status_free(coherd_status_report *report);
-
 #ifdef __cplusplus
 }
 #endif
+
+#include "coherd_status.h"
 
 #endif

@@ -145,6 +145,18 @@ static void show_why(coherd_client *client, const void *what)
     }
 }
 
+static void show_receipt(coherd_client *client, const void *what)
+{
+    const chd_waiter *waiter = what;
+
+    waiter->on_receipt(client, &waiter->receipt, waiter->err, waiter->arg);
+}
+
+bool chd_deliver_receipt(coherd_client *client, const chd_waiter *waiter)
+{
+    return call_out(client, show_receipt, waiter);
+}
+
 static void show_staleness(coherd_client *client, const void *what)
 {
     const bool *exceeded = what;
@@ -188,9 +200,14 @@ static void keep(coherd_client *client, const kept_head *head,
     client->kept_end += kept_size(head->len);
 }
 
-bool chd_deliver_has_kept(const coherd_client *client)
+bool chd_deliver_has_events(const coherd_client *client)
 {
     return client->kept_lost || client->kept_begin < client->kept_end;
+}
+
+bool chd_deliver_has_kept(const coherd_client *client)
+{
+    return client->receipts_due || chd_deliver_has_events(client);
 }
 
 /* --- delivering ----------------------------------------------------------- */
@@ -280,6 +297,7 @@ bool chd_deliver_kept(coherd_client *client)
         }
     }
     client->kept_begin = client->kept_end = 0;
+    chd_confirm_caught_up(client);
     return true;
 }
 

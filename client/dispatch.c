@@ -88,7 +88,7 @@ static bool on_welcome(coherd_client *client, const chd_delivery *delivery,
              (int)welcome->cluster.len, (const char *)welcome->cluster.ptr);
     if (delivery->refused > 0) {
         for (chd_waiter *w = client->receipt_waiters; w != NULL; w = w->next) {
-            if (w->outcome == CHD_PENDING &&
+            if (w->outcome == CHD_PENDING && !w->accepted &&
                 !chd_client_is_pending(client->engine, w->request)) {
                 w->outcome = CHD_REFUSED;
             }
@@ -101,12 +101,7 @@ static bool on_welcome(coherd_client *client, const chd_delivery *delivery,
 
 static void on_receipt(coherd_client *client, const chd_local_receipt *receipt)
 {
-    for (chd_waiter *w = client->receipt_waiters; w != NULL; w = w->next) {
-        if (w->outcome == CHD_PENDING && w->request <= receipt->request) {
-            w->outcome = CHD_DONE;
-            w->receipt = (coherd_receipt){receipt->origin, receipt->seq};
-        }
-    }
+    chd_confirm_receipt(client, receipt);
     client->room++;
     pthread_cond_broadcast(&client->changed);
 }
@@ -181,7 +176,14 @@ static next_step handle(coherd_client *client, chd_bytes message, bool keep)
     case CHD_DELIVERY_RECEIPT:
         on_receipt(client, &delivery.local.u.receipt);
         break;
+    case CHD_DELIVERY_CONFIRMED:
+        chd_confirm_answer(client, &delivery.local.u.confirmed);
+        break;
+    case CHD_DELIVERY_AWAITED:
+        chd_confirm_awaited(client, delivery.local.u.request);
+        break;
     case CHD_DELIVERY_REPLICATED:
+        chd_confirm_replicated(client);
         client->room++;
         pthread_cond_broadcast(&client->changed);
         break;
@@ -274,7 +276,7 @@ bool chd_dispatch_turn(coherd_client *client, bool keep)
     }
     }
     if (!here || (!keep && !chd_deliver_again(client)) ||
-        !chd_staleness_turn(client, keep)) {
+        !chd_staleness_turn(client, keep) || !chd_confirm_turn(client, keep)) {
         return false;
     }
     chd_transport_flush(client);
@@ -318,8 +320,7 @@ static bool claim(coherd_client *client)
     return !client->closing;
 }
 
-/* Returns false when this is a child now. */
-static bool dispatch(coherd_client *client, coherd_err *err)
+bool chd_dispatch_once(coherd_client *client, coherd_err *err)
 {
     if (chd_wait_is_callback(client)) {
         *err = COHERD_ERR_MODE;
@@ -358,7 +359,7 @@ coherd_err coherd_dispatch(coherd_client *client)
     if (err != COHERD_OK) {
         return err;
     }
-    if (dispatch(client, &err)) {
+    if (chd_dispatch_once(client, &err)) {
         chd_lib_leave(client, saved);
     }
     return err;

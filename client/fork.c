@@ -83,6 +83,8 @@ static void forget(coherd_client *client)
     client->writable_wanted = client->write_failed = false;
     client->why = client->farewell = (chd_why){0};
     client->receipt_waiters = client->report_waiters = NULL;
+    client->later_count = 0;
+    client->receipts_due = false;
     client->last_request = 0;
     client->kept_begin = client->kept_end = 0;
     client->kept_lost = false;

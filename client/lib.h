@@ -54,12 +54,13 @@ typedef struct chd_topic {
 
 typedef enum chd_outcome {
     CHD_PENDING,
-    CHD_DONE,    /* the receipt or report is here               */
+    CHD_DONE,    /* the receipt or report is here, or err says why not */
     CHD_REFUSED, /* it was taken out of the window              */
     CHD_FAILED,  /* no memory to keep the report                */
 } chd_outcome;
 
-/* A call that waits for a receipt or a report; lives on its stack. */
+/* A call that waits for a receipt or a report; lives on its stack, or on the
+ * heap if it has an on_receipt. */
 typedef struct chd_waiter {
     struct chd_waiter *next;
     uint64_t request;
@@ -67,6 +68,17 @@ typedef struct chd_waiter {
     coherd_receipt receipt;
     uint8_t *report; /* a copy of the message, to be freed by the call */
     size_t report_len;
+    coherd_wait wait;
+    coherd_err err;
+    bool accepted; /* receipt has the event                          */
+    bool applies;  /* waits for something that this client is to do  */
+    bool awaited;  /* done once the application has what was kept    */
+    bool who;      /* the time-out is over, and WHO was asked        */
+    uint64_t ask;  /* the engine's question; 0: none                 */
+    uint64_t deadline_ns;
+    void (*on_receipt)(coherd_client *client, const coherd_receipt *receipt,
+                       coherd_err err, void *arg);
+    void *arg;
 } chd_waiter;
 
 /* Why there is no connection, or that there is one. */
@@ -130,6 +142,8 @@ struct coherd_client {
     chd_why farewell; /* what the sidecar said before it closed   */
     chd_waiter *receipt_waiters;
     chd_waiter *report_waiters;
+    uint32_t later_count; /* of those with an on_receipt           */
+    bool receipts_due;    /* some of them are left to a dispatch   */
     uint64_t last_request;
     uint64_t room; /* counts what makes room in the window */
 
@@ -258,6 +272,41 @@ bool chd_dispatch_turn(coherd_client *client, bool keep);
 /* What the background thread runs; arg is the client. */
 void *chd_dispatch_thread(void *arg);
 
+/* Do what coherd_dispatch does, with the mutex.  Return as above. */
+bool chd_dispatch_once(coherd_client *client, coherd_err *err);
+
+/* --- confirm.c ------------------------------------------------------------ */
+
+/* Something arrived that waiters wait for. */
+void chd_confirm_receipt(coherd_client *client,
+                         const chd_local_receipt *receipt);
+void chd_confirm_replicated(coherd_client *client);
+void chd_confirm_answer(coherd_client *client,
+                        const chd_local_confirmed *confirmed);
+void chd_confirm_awaited(coherd_client *client, uint64_t request);
+/* The application has been given all that was kept for it. */
+void chd_confirm_caught_up(coherd_client *client);
+
+/* Wait, with the mutex held, until the waiter has what it waits for or its
+ * deadline.  Returns false when this is a child now: nothing may be touched. */
+bool chd_confirm_wait(coherd_client *client, chd_waiter *waiter,
+                      coherd_err *err);
+
+/* Make a waiter whose on_receipt will be called; NULL: too many, or no memory.
+ */
+chd_waiter *chd_confirm_later(coherd_client *client);
+
+/* Free one that is in no list, and all that are. */
+void chd_confirm_never(coherd_client *client, chd_waiter *waiter);
+void chd_confirm_clear(coherd_client *client);
+
+/* Call on_receipt for those who have their answer or waited too long.  Return
+ * and keep as for chd_dispatch_turn. */
+bool chd_confirm_turn(coherd_client *client, bool keep);
+
+/* Return when the next one will have waited too long. */
+uint64_t chd_confirm_deadline_ns(const coherd_client *client);
+
 /* --- deliver.c ------------------------------------------------------------ */
 
 /* Call the application, or keep what is for it.  Return as above. */
@@ -272,7 +321,13 @@ bool chd_deliver_again(coherd_client *client);
 /* Call the application with everything that was kept. */
 bool chd_deliver_kept(coherd_client *client);
 
-/* Tell whether chd_deliver_kept has something to do. */
+/* Call on_receipt. Return as above. */
+bool chd_deliver_receipt(coherd_client *client, const chd_waiter *waiter);
+
+/* Tell whether something was kept that the application was not given. */
+bool chd_deliver_has_events(const coherd_client *client);
+
+/* Tell whether the next dispatch has something to do. */
 bool chd_deliver_has_kept(const coherd_client *client);
 
 /* Tell that the bound of staleness was crossed.  Return as above. */
@@ -363,6 +418,11 @@ bool chd_wait_is_callback(const coherd_client *client);
  */
 coherd_err chd_wait_until(coherd_client *client, uint64_t deadline_ns,
                           chd_done_fn *done, const void *arg);
+
+/* The same for a waiter, running callbacks as coherd_dispatch does; for polled
+ * mode.  Returns false when this is a child now. */
+bool chd_wait_dispatching(coherd_client *client, uint64_t deadline_ns,
+                          const chd_waiter *waiter, coherd_err *err);
 
 /* Return the time at which timeout_ms is over; negative: never. */
 uint64_t chd_wait_deadline_ns(int timeout_ms);

@@ -42,8 +42,8 @@ static coherd_err check(const publish_job *job,
         (options->version > 0 && job->item.kind == CHD_KIND_MESSAGE)) {
         return COHERD_ERR_INVALID;
     }
-    if (options->wait != COHERD_WAIT_NONE &&
-        options->wait != COHERD_WAIT_ACCEPTED) {
+    if ((unsigned)options->wait > COHERD_WAIT_APPLIED ||
+        (options->wait == COHERD_WAIT_NONE && options->on_receipt != NULL)) {
         return COHERD_ERR_INVALID;
     }
     if (job->item.value.len > CHD_PAYLOAD_BYTES_MAX) {
@@ -122,46 +122,66 @@ static coherd_err put_in_time(coherd_client *client, const publish_job *job,
     }
 }
 
-static coherd_err await(coherd_client *client, uint64_t request,
-                        uint64_t deadline_ns, coherd_receipt *receipt)
+/* Take the caller's wishes into a waiter, which then stands for the call. */
+static void begin_wait(chd_waiter *waiter,
+                       const coherd_publish_options *options)
 {
-    chd_waiter waiter = {.request = request};
-
-    chd_waiter_add(&client->receipt_waiters, &waiter);
-    const coherd_err err =
-        chd_wait_until(client, deadline_ns, chd_waiter_is_done, &waiter);
-    chd_waiter_remove(&client->receipt_waiters, &waiter);
-    if (err == COHERD_OK && waiter.outcome == CHD_REFUSED) {
-        return COHERD_ERR_TOO_LARGE;
-    }
-    if (err == COHERD_OK) {
-        *receipt = waiter.receipt;
-    }
-    return err;
+    waiter->wait = options->wait;
+    waiter->applies = options->wait == COHERD_WAIT_APPLIED;
+    waiter->on_receipt = options->on_receipt;
+    waiter->arg = options->on_receipt_arg;
+    waiter->deadline_ns =
+        chd_wait_deadline_ns(options->timeout_ms == 0 ? CHD_RECEIPT_TIMEOUT_MS
+                                                      : options->timeout_ms);
 }
 
-static coherd_err publish_locked(coherd_client *client, const publish_job *job,
-                                 const coherd_publish_options *options,
-                                 coherd_receipt *receipt)
+/* Publish, and let on_receipt be called. */
+static coherd_err publish_later(coherd_client *client, const publish_job *job,
+                                const coherd_publish_options *options)
 {
-    const bool accepted = options->wait == COHERD_WAIT_ACCEPTED;
-    uint64_t deadline_ns = 0; /* do not wait */
+    chd_waiter *waiter = chd_confirm_later(client);
 
-    if (accepted || options->timeout_ms != 0) {
-        if (chd_wait_is_callback(client)) {
-            return COHERD_ERR_MODE;
-        }
-        deadline_ns = chd_wait_deadline_ns(options->timeout_ms == 0
-                                               ? CHD_RECEIPT_TIMEOUT_MS
-                                               : options->timeout_ms);
+    if (waiter == NULL) {
+        return COHERD_ERR_LIMIT;
     }
-    const coherd_err err = put_in_time(client, job, options->wait, deadline_ns);
+    begin_wait(waiter, options);
+    const coherd_err err = put(client, job, options->wait);
     if (err != COHERD_OK) {
+        chd_confirm_never(client, waiter);
         return err;
     }
-    const uint64_t request = client->last_request;
+    waiter->request = client->last_request;
+    chd_waiter_add(&client->receipt_waiters, waiter);
     chd_transport_flush(client);
-    return accepted ? await(client, request, deadline_ns, receipt) : COHERD_OK;
+    chd_transport_arm(client);
+    return COHERD_OK;
+}
+
+/* Returns false when this is a child now. */
+static bool publish_locked(coherd_client *client, const publish_job *job,
+                           const coherd_publish_options *options,
+                           chd_waiter *waiter, coherd_err *err)
+{
+    const bool waits = options->wait != COHERD_WAIT_NONE;
+    const bool blocks = waits || options->timeout_ms != 0;
+
+    if (options->on_receipt != NULL) {
+        *err = publish_later(client, job, options);
+        return true;
+    }
+    if (blocks && chd_wait_is_callback(client)) {
+        *err = COHERD_ERR_MODE;
+        return true;
+    }
+    begin_wait(waiter, options);
+    *err = put_in_time(client, job, options->wait,
+                       blocks ? waiter->deadline_ns : 0);
+    if (*err != COHERD_OK || !waits) {
+        chd_transport_flush(client);
+        return true;
+    }
+    waiter->request = client->last_request;
+    return chd_confirm_wait(client, waiter, err);
 }
 
 static coherd_err publish(coherd_client *client, publish_job *job,
@@ -170,7 +190,7 @@ static coherd_err publish(coherd_client *client, publish_job *job,
 {
     static const coherd_publish_options defaults;
     const int saved = errno;
-    coherd_receipt got = {0, 0};
+    chd_waiter waiter = {.outcome = CHD_PENDING};
     coherd_err err;
 
     if (options == NULL) {
@@ -186,10 +206,11 @@ static coherd_err publish(coherd_client *client, publish_job *job,
     if (err != COHERD_OK) {
         return err;
     }
-    err = publish_locked(client, job, options, &got);
-    chd_lib_leave(client, saved);
-    if (err == COHERD_OK && receipt != NULL) {
-        *receipt = got;
+    if (publish_locked(client, job, options, &waiter, &err)) {
+        chd_lib_leave(client, saved);
+    }
+    if (receipt != NULL && (err == COHERD_OK || waiter.accepted)) {
+        *receipt = waiter.receipt;
     }
     return err;
 }

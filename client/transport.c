@@ -166,7 +166,8 @@ void chd_transport_arm(coherd_client *client)
     const uint64_t deadline_ns =
         chd_min_u64(chd_min_u64(chd_client_deadline_ns(client->engine),
                                 chd_staleness_deadline_ns(client)),
-                    chd_floors_deadline_ns(client));
+                    chd_min_u64(chd_floors_deadline_ns(client),
+                                chd_confirm_deadline_ns(client)));
     const uint64_t now_ns = chd_lib_now_ns();
     uint64_t count;
 

@@ -110,6 +110,27 @@ coherd_err chd_wait_until(coherd_client *client, uint64_t deadline_ns,
     return err;
 }
 
+bool chd_wait_dispatching(coherd_client *client, uint64_t deadline_ns,
+                          const chd_waiter *waiter, coherd_err *err)
+{
+    *err = COHERD_OK;
+    while (*err == COHERD_OK && waiter->outcome == CHD_PENDING) {
+        if (client->closing) {
+            *err = COHERD_ERR_CLOSED;
+        } else if (chd_lib_now_ns() >= deadline_ns) {
+            *err = COHERD_ERR_TIMEOUT;
+        } else if (client->dispatching) {
+            sleep_on_condition(client, deadline_ns);
+        } else if (!chd_dispatch_once(client, err)) {
+            return false;
+        } else if (*err == COHERD_OK && !client->io_busy && !client->closing &&
+                   waiter->outcome == CHD_PENDING) {
+            sleep_on_descriptor(client, deadline_ns);
+        }
+    }
+    return true;
+}
+
 void chd_waiter_add(chd_waiter **list, chd_waiter *waiter)
 {
     waiter->next = *list;

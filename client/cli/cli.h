@@ -50,6 +50,9 @@ int cli_status(cli_env *cli, int argc, char **argv);
 /* coherctl peers. */
 int cli_peers(cli_env *cli, int argc, char **argv);
 
+/* coherctl await. */
+int cli_await(cli_env *cli, int argc, char **argv);
+
 /* --- options.c ------------------------------------------------------------ */
 
 /* Options that every command has, for its own table: */
@@ -193,6 +196,30 @@ void cli_table_print(const cli_table *table, FILE *file);
 
 /* Free all cells. */
 void cli_table_fini(cli_table *table);
+
+/* --- confirm.c ------------------------------------------------------------ */
+
+/* What came of a publish that was waited for. */
+typedef struct cli_waited {
+    coherd_wait wait;
+    coherd_err err;
+    uint64_t took_us;
+    coherd_receipt receipt;
+} cli_waited;
+
+/* Return the monotonic time. */
+uint64_t cli_now_us(void);
+
+/* Read the level of --wait, which may be NULL; false when it is none, which is
+ * told. */
+bool cli_parse_wait(const char *text, const char *command, coherd_wait *wait);
+
+/* As cli_result, but name who is missing. */
+int cli_wait_result(const cli_env *cli, coherd_client *client,
+                    const cli_waited *waited, coherd_err err);
+
+/* Print it: its fields into an object, or with NULL a line for people. */
+void cli_print_waited(cli_json *json, const cli_waited *waited);
 
 /* --- peers.c -------------------------------------------------------------- */
 

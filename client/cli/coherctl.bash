@@ -7,7 +7,7 @@ _coherctl() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        invalidate | publish | watch | status | peers | help)
+        invalidate | publish | await | watch | status | peers | help)
             command=${COMP_WORDS[i]}
             break
             ;;
@@ -20,6 +20,10 @@ _coherctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
+    --wait)
+        mapfile -t COMPREPLY < <(compgen -W 'accepted replicated applied' -- "$cur")
+        return
+        ;;
     --timeout)
         mapfile -t COMPREPLY < <(compgen -W '500ms 2s 5s 1m' -- "$cur")
         return
@@ -30,12 +34,12 @@ _coherctl() {
     esac
 
     case $command in
-    invalidate) words="--key --tag --prefix --all --soft --stdin --version --again-after $common" ;;
-    publish) words="--key $common" ;;
+    invalidate) words="--key --tag --prefix --all --soft --stdin --version --again-after --wait $common" ;;
+    publish) words="--key --wait $common" ;;
     watch) words="--prefix --count $common" ;;
-    status | peers) words=$common ;;
+    await | status | peers) words=$common ;;
     help) words='' ;;
-    *) words="invalidate publish watch status peers --version $common" ;;
+    *) words="invalidate publish await watch status peers --version $common" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -13,7 +13,8 @@
 static const char help[] =
     "usage: coherctl invalidate TOPIC [--key KEY]... [--tag TAG]...\n"
     "           [--prefix PREFIX]... [--all] [-] [--soft] [--version N]\n"
-    "           [--again-after D] [--timeout D] [--json] [--socket PATH]\n"
+    "           [--again-after D] [--wait[=LEVEL]] [--timeout D] [--json]\n"
+    "           [--socket PATH]\n"
     "\n"
     "Drop entries of TOPIC from the caches of all instances. Waits until the\n"
     "sidecar has accepted the invalidation, then prints what was done.\n"
@@ -30,6 +31,10 @@ static const char help[] =
     "  --again-after D  every instance applies it once more after D, up to "
     "1h,\n"
     "                   for sources that lag behind\n"
+    "  --wait[=LEVEL]   until it is accepted, replicated (one more sidecar "
+    "has\n"
+    "                   it), or applied by the caches of all instances, which\n"
+    "                   --wait alone means; else says who is missing\n"
     "  --timeout D      how long to wait, such as 500ms, 2s or 1m (5s)\n"
     "  --json           print one JSON object\n"
     "\n"
@@ -37,7 +42,7 @@ static const char help[] =
     "  coherctl invalidate episodes --key 51\n"
     "  coherctl invalidate episodes --key 51 --tag home --soft\n"
     "  psql -Atc 'select id from episodes' | coherctl invalidate episodes -\n"
-    "  coherctl invalidate pages --all     # for example after a migration\n";
+    "  coherctl invalidate pages --all --wait   # say, after a migration\n";
 
 typedef struct targets {
     coherd_target *all;
@@ -45,6 +50,11 @@ typedef struct targets {
     size_t cap;
     size_t given; /* by options; the data of those behind them is owned */
 } targets;
+
+typedef struct wishes {
+    coherd_publish_options how; /* wait is for the last call alone */
+    bool lines;                 /* of the standard input are keys, too */
+} wishes;
 
 static const struct option options[] = {
     CLI_COMMON_OPTIONS,
@@ -54,6 +64,7 @@ static const struct option options[] = {
     {"all", no_argument, NULL, 'a'},
     {"soft", no_argument, NULL, 's'},
     {"stdin", no_argument, NULL, 'i'},
+    {"wait", optional_argument, NULL, 'w'},
     {"version", required_argument, NULL, 'v'},
     {"again-after", required_argument, NULL, 'g'},
     {NULL, 0, NULL, 0},
@@ -126,48 +137,73 @@ static size_t batch(const targets *of, size_t from)
 }
 
 static void print_done(const cli_env *cli, const char *topic, size_t count,
-                       const coherd_receipt *receipt)
+                       const cli_waited *waited)
 {
+    const coherd_receipt *receipt = &waited->receipt;
+
     if (cli->json) {
         cli_json json = {.file = stdout};
         cli_json_open(&json, NULL, '{');
         cli_json_text(&json, "topic", topic);
         cli_json_uint(&json, "events", count);
-        cli_json_hex(&json, "origin", receipt->origin);
-        cli_json_uint(&json, "seq", receipt->seq);
+        cli_print_waited(&json, waited);
         cli_json_close(&json, '}');
         putchar('\n');
         return;
     }
-    printf("%s: %zu %s invalidated, accepted as %016" PRIx64 ":%" PRIu64 "\n",
-           topic, count, count == 1 ? "target" : "targets", receipt->origin,
-           receipt->seq);
+    if (waited->wait <= COHERD_WAIT_ACCEPTED) {
+        printf("%s: %zu %s invalidated, accepted as %016" PRIx64 ":%" PRIu64
+               "\n",
+               topic, count, count == 1 ? "target" : "targets", receipt->origin,
+               receipt->seq);
+    }
+    cli_print_waited(NULL, waited);
+}
+
+/* Publish them in as many calls as it takes.  The last event is applied behind
+ * all others, so only the last call waits for more than the receipt.  Returns
+ * how many targets were accepted. */
+static size_t publish_all(const cli_env *cli, coherd_client *client,
+                          const char *topic, const targets *to,
+                          const coherd_publish_options *given,
+                          cli_waited *waited)
+{
+    const uint64_t before = cli_now_us();
+    size_t sent = 0;
+
+    while (sent < to->count && waited->err == COHERD_OK) {
+        const size_t count = batch(to, sent);
+        coherd_publish_options how = *given;
+        coherd_receipt receipt = {.origin = 0};
+        if (sent + count < to->count) {
+            how.wait = COHERD_WAIT_ACCEPTED;
+        }
+        how.timeout_ms = cli_time_left(cli);
+        waited->err = coherd_invalidate(client, topic, to->all + sent, count,
+                                        &how, &receipt);
+        if (receipt.origin != 0) {
+            waited->receipt = receipt;
+            sent += count;
+        }
+    }
+    waited->took_us = cli_now_us() - before;
+    return sent;
 }
 
 static int send_all(cli_env *cli, const char *topic, const targets *to,
-                    const coherd_publish_options *given)
+                    const coherd_publish_options *how)
 {
     coherd_client *client;
-    coherd_receipt receipt = {0, 0};
-    coherd_err err = COHERD_OK;
-    size_t sent = 0;
+    cli_waited waited = {.wait = how->wait};
     int result = cli_connect(cli, NULL, &client);
 
     if (result != CLI_DONE) {
         return result;
     }
-    while (sent < to->count && err == COHERD_OK) {
-        const size_t count = batch(to, sent);
-        coherd_publish_options how = *given;
-        how.wait = COHERD_WAIT_ACCEPTED;
-        how.timeout_ms = cli_time_left(cli);
-        err = coherd_invalidate(client, topic, to->all + sent, count, &how,
-                                &receipt);
-        sent += err == COHERD_OK ? count : 0;
-    }
-    result = cli_result(cli, client, err);
+    const size_t sent = publish_all(cli, client, topic, to, how, &waited);
+    result = cli_wait_result(cli, client, &waited, waited.err);
     if (sent > 0) {
-        print_done(cli, topic, sent, &receipt);
+        print_done(cli, topic, sent, &waited);
     }
     (void)coherd_close(&client);
     return result == CLI_DONE && !cli_flush() ? CLI_FAILED : result;
@@ -202,7 +238,7 @@ static bool read_again(const char *text, int *ms)
 
 /* Read the options into to; -1 to go on, else an exit code. */
 static int read_options(cli_env *cli, int argc, char **argv, targets *to,
-                        coherd_publish_options *how, bool *lines)
+                        wishes *wished)
 {
     int option;
     bool good = true;
@@ -212,7 +248,7 @@ static int read_options(cli_env *cli, int argc, char **argv, targets *to,
         switch (option) {
         case 'k':
             if (strcmp(optarg, "-") == 0) {
-                *lines = true;
+                wished->lines = true;
             } else {
                 good = add(to, coherd_key(optarg), "--key");
             }
@@ -227,16 +263,19 @@ static int read_options(cli_env *cli, int argc, char **argv, targets *to,
             good = add(to, coherd_all(), "--all");
             break;
         case 's':
-            how->soft = true;
+            wished->how.soft = true;
+            break;
+        case 'w':
+            good = cli_parse_wait(optarg, "invalidate", &wished->how.wait);
             break;
         case 'v':
-            good = read_version(optarg, &how->version);
+            good = read_version(optarg, &wished->how.version);
             break;
         case 'g':
-            good = read_again(optarg, &how->again_after_ms);
+            good = read_again(optarg, &wished->how.again_after_ms);
             break;
         case 'i':
-            *lines = true;
+            wished->lines = true;
             break;
         default:
             switch (cli_take_option(cli, option, "invalidate")) {
@@ -263,34 +302,33 @@ static void free_targets(targets *to)
 
 /* Do it, when the options are read. */
 static int invalidate(cli_env *cli, const char *topic, targets *to,
-                      const coherd_publish_options *how, bool lines)
+                      const wishes *wished)
 {
-    if (to->count == 0 && !lines) {
+    if (to->count == 0 && !wished->lines) {
         return cli_usage("invalidate", "what of it? Name at least one of "
                                        "--key, --tag, --prefix or --all");
     }
     to->given = to->count;
-    if (lines && !add_lines(to, stdin)) {
+    if (wished->lines && !add_lines(to, stdin)) {
         return CLI_USAGE;
     }
     if (to->count == 0) {
         cli_complain("there were no keys on the standard input: nothing to do");
         return CLI_DONE;
     }
-    return send_all(cli, topic, to, how);
+    return send_all(cli, topic, to, &wished->how);
 }
 
 int cli_invalidate(cli_env *cli, int argc, char **argv)
 {
     targets to = {0};
-    coherd_publish_options how = {0};
-    bool lines = false;
-    int result = read_options(cli, argc, argv, &to, &how, &lines);
+    wishes wished = {.how.wait = COHERD_WAIT_ACCEPTED};
+    int result = read_options(cli, argc, argv, &to, &wished);
 
     to.given = to.count;
     if (result < 0 && optind + 2 == argc &&
         strcmp(argv[optind + 1], "-") == 0) {
-        lines = true;
+        wished.lines = true;
         argc--;
     }
     if (result < 0 && optind + 1 != argc) {
@@ -299,7 +337,7 @@ int cli_invalidate(cli_env *cli, int argc, char **argv)
                                              : "one topic at a time, please");
     }
     if (result < 0) {
-        result = invalidate(cli, argv[optind], &to, &how, lines);
+        result = invalidate(cli, argv[optind], &to, &wished);
     }
     free_targets(&to);
     return result;

@@ -11,6 +11,7 @@ static const char help[] =
     "\n"
     "  invalidate  drop entries from the caches of all instances\n"
     "  publish     send a message, or the new value of a key, to all\n"
+    "  await       wait until this sidecar has what a token names\n"
     "  watch       show what is invalidated and published, as it happens\n"
     "  status      show how the sidecar stands, and who is there\n"
     "  peers       show who is there\n"
@@ -32,6 +33,7 @@ static struct {
 } commands[] = {
     {"invalidate", "coherctl invalidate", cli_invalidate},
     {"publish", "coherctl publish", cli_publish},
+    {"await", "coherctl await", cli_await},
     {"watch", "coherctl watch", cli_watch},
     {"status", "coherctl status", cli_status},
     {"peers", "coherctl peers", cli_peers},

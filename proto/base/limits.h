@@ -141,6 +141,31 @@
  * More: the newest one moves on, and is reported when all of it is there. */
 #define CHD_REPLICATION_MARKS_MAX 16
 
+/* Questions of sessions that wait at one time until an event is applied
+ * everywhere, and until it is applied in the session.  More: refused. */
+#define CHD_CONFIRMS_MAX 256
+#define CHD_AWAITS_MAX 256
+
+/* Origins of which a node is asked how far its sessions have applied them.
+ * More: not answered until others are not asked for any more; it is asked
+ * again. */
+#define CHD_WANTS_MAX 64
+
+/* Members and sessions that are named as missing.  More: counted only. */
+#define CHD_MISSING_MAX 64
+
+/* Sessions of one member, and of all other members, that are named among them.
+ * More: the member is named alone. */
+#define CHD_LACKING_MAX 8
+#define CHD_CONFIRM_NAMES_MAX 16
+
+/* The longest bound of a session that refuses to serve beyond it; a year.
+ * Longer: it counts as this one. */
+#define CHD_BOUND_MS_MAX ((uint64_t)365 * 24 * 3600 * 1000)
+
+/* Questions of one client under way.  More: COHERD_ERR_LIMIT. */
+#define CHD_CLIENT_ASKS_MAX 256
+
 /* EVENTS messages that wait behind a gap.  More: fetched again. */
 #define CHD_HOLD_BYTES_MAX ((size_t)2 * 1024 * 1024)
 #define CHD_HOLD_MESSAGES_MAX 256

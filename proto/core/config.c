@@ -89,6 +89,10 @@ static chd_err build(chd_core *core)
     if (err != CHD_OK) {
         return err;
     }
+    err = chd_core_confirms_new(core);
+    if (err != CHD_OK) {
+        return err;
+    }
     core->repairs = chd_zalloc(mem, CHD_REPAIRS_MAX, sizeof(chd_repair));
     core->positions = chd_zalloc(mem, CHD_ORIGINS_MAX, sizeof(chd_position));
     core->sessions =
@@ -155,6 +159,7 @@ void chd_core_destroy(chd_core **core)
     chd_published_destroy(&(*core)->published);
     chd_hold_fini(&(*core)->hold);
     chd_pace_fini(&(*core)->pace);
+    chd_core_confirms_destroy(*core);
     chd_horizon_fini(&(*core)->horizon);
     chd_free(mem, (*core)->repairs);
     chd_free(mem, (*core)->positions);

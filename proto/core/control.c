@@ -302,6 +302,7 @@ static chd_peer *note_position(chd_core *core, const control *message,
     chd_core_member_heard(core, peer, false, out);
     chd_core_acknowledged(core, peer, ping->received, out);
     peer->hears_us = ping->heard;
+    chd_core_refuses(core, peer->node, ping->refuses_ms);
     if (ping->heard) {
         peer->hears_us_ns = core->now.mono_ns;
     }
@@ -330,6 +331,7 @@ static chd_err on_ping(chd_core *core, control *message, chd_out *out)
         .members = core->horizon.digest,
         .head = core->sent,
         .accepted = core->head,
+        .refuses_ms = chd_core_refuses_ms(core),
     };
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
     chd_mesh_pack_ping(&pack, &header, &pong);
@@ -433,6 +435,12 @@ static chd_err dispatch(chd_core *core, control *message, chd_out *out)
         return on_bye(core, message);
     case CHD_MESH_ACK:
         return on_ack(core, message, out);
+    case CHD_MESH_WANT:
+        return chd_core_on_want(core, &message->header, message->route,
+                                &message->scan, message->fields, out);
+    case CHD_MESH_APPLIED:
+        return chd_core_on_applied(core, &message->header, &message->scan,
+                                   message->fields);
     case CHD_MESH_FETCH:
         return chd_core_on_fetch(core, &message->header, message->route,
                                  &message->scan, message->fields, out);

@@ -47,10 +47,10 @@ void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
          * an older or a lesser demand. */
         set_subject(&entry, event);
     }
-    if (in_order) {
-        chd_log_supersede(core->log, &entry);
-    }
+    const uint64_t superseded =
+        in_order ? chd_log_supersede(core->log, &entry) : UINT64_MAX;
     chd_log_append(core->log, &entry);
+    chd_core_superseded(core, superseded);
     if (core->sent < core->head) {
         core->behind_bytes += record.len + CHD_LOG_ENTRY_BYTES + 8;
     }
@@ -84,7 +84,7 @@ static bool flush_one(chd_core *core, chd_out *out)
     chd_mesh_events_open(&pack, &header, core->config.node, &writer);
     while (pack.len < CHD_BATCH_BYTES && next_own(core, &cursor, &entry)) {
         chd_mesh_events_add(&pack, &writer, entry.record);
-        chd_log_supersede(core->log, &entry);
+        chd_core_superseded(core, chd_log_supersede(core->log, &entry));
         core->sent_cursor = cursor;
         core->unsent_bytes -= entry.record.len;
     }
@@ -215,6 +215,7 @@ static void send_reset(chd_core *core, uint32_t index, chd_reset_reason reason,
     const chd_bytes bytes = chd_out_keep(out, &pack);
     send_local(out, index, bytes);
     session->sent_bytes += bytes.len;
+    session->passed.reset_bytes = session->sent_bytes;
     core->stats.resets++;
     chd_core_trace(out, CHD_TRACE_SESSION_RESET, NULL, index, (uint64_t)reason);
 }
@@ -274,6 +275,7 @@ static void send_fresh(chd_core *core, uint32_t index, chd_out *out)
                          chd_since(core->now.mono_ns, session->fresh_ns));
     send_local(out, index, chd_out_keep(out, &pack));
     session->fresh_due = false;
+    session->fresh_sent_ns = core->now.mono_ns;
 }
 
 /* Send what the window takes of what the session wants. */

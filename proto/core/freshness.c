@@ -71,12 +71,23 @@ static void begin_settling(chd_core *core, chd_counted *counted)
 }
 
 void chd_core_met_at(chd_core *core, uint64_t node,
-                     const chd_endpoint *endpoint)
+                     const chd_endpoint *endpoint, const chd_name *name)
 {
     chd_counted *counted = chd_horizon_find(&core->horizon, node);
 
     if (counted != NULL) {
         counted->endpoint = *endpoint;
+        counted->name = *name;
+    }
+}
+
+void chd_core_refuses(chd_core *core, uint64_t node, uint64_t refuses_ms)
+{
+    chd_counted *counted = chd_horizon_find(&core->horizon, node);
+
+    if (counted != NULL) {
+        counted->refuses_ns =
+            chd_min_u64(refuses_ms, CHD_BOUND_MS_MAX) * CHD_MS;
     }
 }
 

@@ -10,7 +10,7 @@
 #include "proto/base/err.h"
 #include "proto/base/fresh.h"
 #include "proto/base/mem.h"
-#include "proto/wire/mesh.h"
+#include "proto/core/peer.h"
 
 typedef enum chd_counting {
     CHD_COUNTING_NOT, /* it left, or is settled; known in case it returns */
@@ -23,6 +23,9 @@ typedef struct chd_counted {
     uint64_t node; /* node id; 0: this place is free */
     chd_counting state;
     chd_endpoint endpoint; /* where it answered; port 0: nowhere            */
+    chd_name name;         /* as it said in HELLO                           */
+    uint64_t refuses_ns;   /* its sessions serve nothing staler, whoever is
+                              silent; 0: they may                           */
     chd_fresh fresh;       /* we have what it accepted; our clock             */
     uint64_t since_ns; /* when we met, or it returned: what it accepted before
                           does not count as missed                          */

@@ -16,6 +16,7 @@ static void send(uint32_t index, const chd_pack *pack, chd_out *out)
 static void end_session(chd_core *core, uint32_t index)
 {
     chd_route_clear(core->route, index);
+    chd_core_confirms_end(core, index);
     core->sessions[index].open = false;
     core->session_count--;
 }
@@ -90,7 +91,11 @@ static void on_hello(chd_core *core, uint32_t index,
     session->greeted = true;
     session->client = hello->client;
     session->pid = hello->pid;
+    chd_name_set(&session->name, hello->name);
+    session->bound_ns = chd_min_u64(hello->bound_ms, CHD_BOUND_MS_MAX) * CHD_MS;
+    session->fresh_sent_ns = core->now.mono_ns;
     session->resuming = can_resume(core, hello, &session->cursor);
+    session->passed.unsure = session->resuming;
     if (!session->resuming) {
         session->cursor.number = 0;
         chd_core_skip_to_newest(core, session);
@@ -109,7 +114,7 @@ static void on_hello(chd_core *core, uint32_t index,
         .payload_max = config->payload_max,
         .ping_interval_ms = config->ping_interval / CHD_MS,
         .resumed = session->resuming,
-        .features = CHD_FEATURE_REPLICATED,
+        .features = CHD_FEATURE_REPLICATED | CHD_FEATURE_CONFIRMED,
     };
     chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
     chd_local_pack_welcome(&pack, &welcome);
@@ -135,6 +140,7 @@ static void confirm_subscription(chd_core *core, uint32_t index,
     }
     chd_local_pack_reset(&pack, &reset);
     session->sent_bytes += pack.len;
+    session->passed.reset_bytes = session->sent_bytes;
     core->stats.resets++;
     send(index, &pack, out);
 }
@@ -296,6 +302,7 @@ static void on_applied(chd_core *core, uint32_t index, uint64_t position,
         return;
     }
     session->applied_bytes = bytes;
+    session->passed.unsure = false;
 }
 
 /* All that is in the log now is all that was accepted before the horizon.
@@ -369,6 +376,19 @@ static void on_greeted(chd_core *core, uint32_t index, const chd_local *message,
     case CHD_LOCAL_STATUS:
         on_status(core, index, message->u.request, out);
         break;
+    case CHD_LOCAL_CONFIRM:
+        if (!chd_core_on_confirm(core, index, &message->u.ask)) {
+            chd_core_refuse_ask(&message->u.ask, index, out);
+        }
+        break;
+    case CHD_LOCAL_AWAIT:
+        if (!chd_core_on_await(core, index, &message->u.ask)) {
+            chd_core_refuse_ask(&message->u.ask, index, out);
+        }
+        break;
+    case CHD_LOCAL_WHO:
+        chd_core_on_who(core, index, message->u.request);
+        break;
     case CHD_LOCAL_BYE:
         chd_out_add(out, CHD_ACT_SESSION_CLOSE)->session = index;
         chd_core_on_session_closed(core, index, out);
@@ -386,6 +406,8 @@ static void on_greeted(chd_core *core, uint32_t index, const chd_local *message,
     case CHD_LOCAL_ERROR:
     case CHD_LOCAL_GOODBYE:
     case CHD_LOCAL_REPLICATED:
+    case CHD_LOCAL_CONFIRMED:
+    case CHD_LOCAL_AWAITED:
         fail(core, index, CHD_LOCAL_ERR_STATE,
              "only the sidecar sends a message of this type", out);
         break;

@@ -412,19 +412,21 @@ static header *find_superseded(const chd_log *log, const chd_log_entry *entry)
     return NULL;
 }
 
-void chd_log_supersede(chd_log *log, const chd_log_entry *entry)
+uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry)
 {
     header *older =
         entry->subject_hash == 0 ? NULL : find_superseded(log, entry);
 
     if (older == NULL) {
-        return;
+        return UINT64_MAX;
     }
     const page *home = page_of(log, older);
+    const uint64_t number = older->number;
     kill(log, older);
     if (home->live == 0 && (uint32_t)(home - log->pages) != log->tail) {
         free_page(log, (uint32_t)(home - log->pages));
     }
+    return number;
 }
 
 void chd_log_append(chd_log *log, const chd_log_entry *entry)

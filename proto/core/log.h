@@ -70,8 +70,9 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry);
  * older one of the same origin and subject, if there is one.  Only for an
  * event that every earlier one of its origin has come before, here and at
  * everybody who asks for repairs: nothing may stand for an event and be lost
- * itself. */
-void chd_log_supersede(chd_log *log, const chd_log_entry *entry);
+ * itself.  Returns the number of the one that left, UINT64_MAX: there was none.
+ */
+uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry);
 
 /* Return the number that the next entry will have. */
 uint64_t chd_log_end(const chd_log *log);

@@ -220,7 +220,7 @@ void chd_core_member_hello(chd_core *core, chd_peer *peer,
     (void)chd_core_claim(core, &claim);
     chd_core_claim_all(core, header->sender, hello->positions, out);
     chd_core_member_heard(core, peer, false, out);
-    chd_core_met_at(core, peer->node, &peer->endpoint);
+    chd_core_met_at(core, peer->node, &peer->endpoint, &peer->name);
     core->peers_changed = true;
 }
 
@@ -292,6 +292,7 @@ static void ping(chd_core *core, chd_peer *peer, chd_out *out)
         .heard = peer->state == CHD_MEMBER_LIVE,
         .digest = chd_vector_digest(core->vector),
         .members = core->horizon.digest,
+        .refuses_ms = chd_core_refuses_ms(core),
     };
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
 

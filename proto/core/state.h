@@ -9,6 +9,7 @@
 
 #include "proto/base/hlc.h"
 #include "proto/base/prng.h"
+#include "proto/core/confirm.h"
 #include "proto/core/core.h"
 #include "proto/core/forgotten.h"
 #include "proto/core/hold.h"
@@ -20,6 +21,7 @@
 #include "proto/core/repair.h"
 #include "proto/core/vector.h"
 #include "proto/session/route.h"
+#include "proto/wire/applied.h"
 #include "proto/wire/repair.h"
 
 /* Once events up to seq are replicated, so is everything up to request. */
@@ -46,10 +48,14 @@ typedef struct chd_session {
     chd_local_receipt receipt;
     uint32_t mark_count; /* what is not replicated yet, ascending        */
     chd_mark_seq marks[CHD_REPLICATION_MARKS_MAX];
-    bool fresh_due;        /* FRESH is to be sent when                      */
-    uint64_t fresh_number; /* the cursor has come to this number:           */
-    uint64_t fresh_c0;     /* at this time on the application's clock       */
-    uint64_t fresh_ns;     /* it had all that was accepted before this      */
+    chd_name name;          /* as it said in HELLO                            */
+    uint64_t bound_ns;      /* it serves nothing staler; 0: it may            */
+    uint64_t fresh_sent_ns; /* when it was last told to be fresh, or opened  */
+    chd_applied passed;     /* applied.c                                      */
+    bool fresh_due;         /* FRESH is to be sent when                      */
+    uint64_t fresh_number;  /* the cursor has come to this number:           */
+    uint64_t fresh_c0;      /* at this time on the application's clock       */
+    uint64_t fresh_ns;      /* it had all that was accepted before this      */
 } chd_session;
 
 /* Somebody says that an origin has events up to seq. */
@@ -98,6 +104,7 @@ struct chd_core {
     chd_repair *repairs; /* CHD_REPAIRS_MAX */
     chd_hold hold;
     chd_pace pace;
+    chd_confirms *confirms;
     chd_horizon horizon;
     uint64_t held_back_ns; /* since when the pace holds back; NEVER: open */
     uint64_t replicated;   /* up to where own events are with one more    */
@@ -139,6 +146,10 @@ struct chd_core {
 /* A PING or PONG with the longest cluster name, and a REFUSE with its text. */
 #define CHD_PING_BYTES_MAX (128 + CHD_NAME_BYTES_MAX)
 #define CHD_REFUSE_BYTES_MAX (128 + CHD_NAME_BYTES_MAX + CHD_TEXT_BYTES_MAX)
+
+/* An APPLIED with all its names. */
+#define CHD_APPLIED_BYTES_MAX                                                  \
+    (128 + CHD_NAME_BYTES_MAX + CHD_LACKING_MAX * (CHD_NAME_BYTES_MAX + 2))
 
 /* The topics that one RESET names, each with its match and length. */
 #define CHD_NAMES_BYTES_MAX (CHD_RESET_TOPICS_MAX * (CHD_TOPIC_BYTES_MAX + 3))
@@ -239,13 +250,61 @@ void chd_core_hurry(chd_core *core);
 /* Note whether they wait, and whether some of it was reported now. */
 void chd_core_hurry_later(chd_core *core, bool waits, bool progress);
 
+/* applied.c: up to where the sessions here have applied an origin's events. */
+
+/* An entry of the log has left it, as a later one stands for it, which has just
+ * been appended; who has not read the one has to read the other. */
+void chd_core_superseded(chd_core *core, uint64_t number);
+/* Tell whether a session has not applied everything before number in the log,
+ * and may serve what it has nevertheless. */
+bool chd_core_session_lacks(const chd_core *core, uint32_t index,
+                            uint64_t number);
+/* Find out up to where, at least up to seq; NULL when there is no room to
+ * remember that. */
+chd_want *chd_core_want(chd_core *core, uint64_t origin, uint64_t seq);
+/* Return what is remembered of an origin, or NULL. */
+const chd_want *chd_core_want_of(const chd_core *core, uint64_t origin);
+void chd_core_wants_turn(chd_core *core, chd_out *out);
+chd_err chd_core_on_want(chd_core *core, const chd_mesh_header *header,
+                         uint64_t route, chd_scan *scan, uint32_t fields,
+                         chd_out *out);
+/* After how long all sessions here refuse to serve, come what may; 0: never. */
+uint64_t chd_core_refuses_ms(const chd_core *core);
+void chd_core_awaits_turn(chd_core *core, chd_out *out);
+/* A session asks to be told when it has applied an event; false when there is
+ * no room for that. */
+bool chd_core_on_await(chd_core *core, uint32_t index,
+                       const chd_local_ask *ask);
+
+/* confirm.c: sessions that wait until an event is applied everywhere. */
+
+/* Errors: CHD_ENOMEM */
+chd_err chd_core_confirms_new(chd_core *core) CHD_MUST_USE;
+void chd_core_confirms_destroy(chd_core *core);
+void chd_core_confirms_turn(chd_core *core, chd_out *out);
+/* The session is over. */
+void chd_core_confirms_end(chd_core *core, uint32_t index);
+chd_err chd_core_on_applied(chd_core *core, const chd_mesh_header *header,
+                            chd_scan *scan, uint32_t fields);
+/* A session asks to be told when everybody has; false when there is no room.
+ */
+bool chd_core_on_confirm(chd_core *core, uint32_t index,
+                         const chd_local_ask *ask);
+/* And who has not. */
+void chd_core_on_who(chd_core *core, uint32_t index, uint64_t request);
+/* Say that there was no room. */
+void chd_core_refuse_ask(const chd_local_ask *ask, uint32_t index,
+                         chd_out *out);
+
 /* freshness.c */
 
 /* Somebody heard a node at a time, on our clock. */
 void chd_core_alive(chd_core *core, uint64_t node, uint64_t when_ns);
-/* It answers at an address. */
+/* It answers at an address, with a name. */
 void chd_core_met_at(chd_core *core, uint64_t node,
-                     const chd_endpoint *endpoint);
+                     const chd_endpoint *endpoint, const chd_name *name);
+/* It says after how long its sessions refuse to serve. */
+void chd_core_refuses(chd_core *core, uint64_t node, uint64_t refuses_ms);
 /* It said goodbye behind its event head. */
 void chd_core_left(chd_core *core, uint64_t node, uint64_t head);
 /* Another process answers in its place. */

@@ -59,6 +59,7 @@ uint64_t chd_core_deadline_ns(const chd_core *core)
     }
     due = chd_min_u64(due, core->repair_due_ns);
     due = chd_min_u64(due, core->hurry_due_ns);
+    due = chd_min_u64(due, core->confirms->due_ns);
     if (core->held_back_ns != CHD_NEVER_NS) {
         due = chd_min_u64(due, chd_after(core->now.mono_ns, PACE_LOOK));
     }

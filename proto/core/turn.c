@@ -162,5 +162,6 @@ void chd_core_on_turn_end(chd_core *core, chd_out *out)
         chd_core_judge(core, out);
     }
     chd_core_deliver(core, out);
+    chd_core_confirms_turn(core, out);
     drain_turn(core, out);
 }

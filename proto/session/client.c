@@ -12,6 +12,7 @@
 #include "proto/session/client.h"
 
 #include "proto/base/prng.h"
+#include "proto/session/client_asks.h"
 #include "proto/session/client_outbox.h"
 #include "proto/session/client_subs.h"
 #include "proto/wire/frame.h"
@@ -39,6 +40,7 @@ struct chd_client {
     chd_prng prng;
     chd_subs subs;
     chd_outbox outbox;
+    chd_asks asks;
     uint8_t *control; /* CONTROL_BYTES */
     size_t control_at;
     size_t control_len;
@@ -53,6 +55,7 @@ struct chd_client {
 
     /* of this connection */
     uint64_t peer_window;
+    uint64_t features;
     uint64_t ping_interval;
     uint64_t ping_due_ns;
     uint64_t unanswered_ns; /* when the oldest unanswered PING was due */
@@ -60,6 +63,9 @@ struct chd_client {
     chd_mark received;
     chd_fresh fresh; /* of what was applied                          */
     chd_mark applied;
+    chd_mark before; /* given on an earlier connection and not applied
+                        yet; connection 0: none                          */
+    bool unsure;     /* APPLIED is due once that is applied              */
     bool hello_due;
     bool ping_due;
     bool applied_due;
@@ -184,14 +190,19 @@ void chd_client_connected(chd_client *client, uint64_t now_ns)
     client->ping_interval = 0;
     client->ping_due_ns = CHD_NEVER_NS;
     client->unanswered_ns = now_ns; /* HELLO has to be answered as well */
+    if (client->applied.bytes < client->received.bytes) {
+        client->before = client->received;
+    }
     client->received = (chd_mark){.connection = client->connection};
     client->applied = client->received;
     chd_fresh_break(&client->fresh);
     client->hello_due = true;
     client->ping_due = client->applied_due = client->bye_due = false;
     client->bye_said = false;
-    client->resume_asked = client->resuming = false;
+    client->resume_asked = client->resuming = client->unsure = false;
     client->status_told = client->status_known;
+    client->features = 0;
+    chd_asks_rewind(&client->asks);
     chd_outbox_rewind(&client->outbox);
     chd_subs_forget_told(&client->subs);
 }
@@ -225,7 +236,7 @@ void chd_client_disconnected(chd_client *client, uint64_t now_ns)
 /* Nothing was missed, or everything begins anew. */
 static void resume_or_not(chd_client *client, const chd_local_welcome *welcome)
 {
-    client->resuming = welcome->resumed;
+    client->resuming = client->unsure = welcome->resumed;
     client->node = welcome->node;
     if (!welcome->resumed) {
         client->next = 0;
@@ -254,6 +265,7 @@ static chd_err on_welcome(chd_client *client, uint64_t now_ns,
     client->state = ATTACHED;
     client->failures = 0;
     client->peer_window = welcome->window_bytes;
+    client->features = welcome->features;
     client->payload_max =
         (size_t)chd_min_u64(welcome->payload_max, CHD_PAYLOAD_BYTES_MAX);
     client->ping_interval = interval_ms * CHD_MS;
@@ -371,6 +383,17 @@ static chd_err on_attached(chd_client *client, size_t bytes,
             chd_max_u64(client->status_known, local->u.report.request);
         delivery->kind = CHD_DELIVERY_REPORT;
         return CHD_OK;
+    case CHD_LOCAL_CONFIRMED:
+        /* The answer to WHO may cross another. */
+        if (chd_asks_end(&client->asks, local->u.confirmed.request)) {
+            delivery->kind = CHD_DELIVERY_CONFIRMED;
+        }
+        return CHD_OK;
+    case CHD_LOCAL_AWAITED:
+        if (chd_asks_end(&client->asks, local->u.request)) {
+            delivery->kind = CHD_DELIVERY_AWAITED;
+        }
+        return CHD_OK;
     case CHD_LOCAL_PONG:
         return on_pong(client, delivery);
     case CHD_LOCAL_FRESH:
@@ -388,6 +411,9 @@ static chd_err on_attached(chd_client *client, size_t bytes,
     case CHD_LOCAL_STATUS:
     case CHD_LOCAL_BYE:
     case CHD_LOCAL_RESUME:
+    case CHD_LOCAL_CONFIRM:
+    case CHD_LOCAL_WHO:
+    case CHD_LOCAL_AWAIT:
     case CHD_LOCAL_WELCOME:
     case CHD_LOCAL_ERROR:
         break;
@@ -469,6 +495,7 @@ static void say_hello(chd_client *client)
         .client = client->config.client,
         .name = client->config.name,
         .pid = client->config.pid,
+        .bound_ms = client->config.bound_ms,
     };
     chd_pack pack = control_open(client);
 
@@ -523,12 +550,14 @@ static void say_subscriptions(chd_client *client)
 
 static void say_small_things(chd_client *client)
 {
-    if (client->applied_due) {
+    /* Whoever resumes also says when nothing is left of what came before. */
+    if (client->applied_due ||
+        (client->unsure && client->before.connection == 0)) {
         chd_pack pack = control_open(client);
         chd_local_pack_applied(&pack, client->applied.position,
                                client->applied.bytes);
         control_close(client, &pack);
-        client->applied_due = false;
+        client->applied_due = client->unsure = false;
     }
     /* The answer's FRESH covers what is subscribed when it is sent: all, so
      * that none is fresh which has its RESET still to come. */
@@ -542,6 +571,22 @@ static void say_small_things(chd_client *client)
         chd_pack pack = control_open(client);
         client->status_told = client->status_asked;
         chd_local_pack_status(&pack, client->status_told);
+        control_close(client, &pack);
+    }
+}
+
+/* Behind the subscriptions: what is awaited may concern them. */
+static void say_asks(chd_client *client)
+{
+    if (!chd_client_can_ask(client) || client->resuming ||
+        chd_subs_has_untold(&client->subs)) {
+        return;
+    }
+    for (uint32_t i = 0; i < CHD_ASKS_TELL_MAX; i++) {
+        chd_pack pack = control_open(client);
+        if (!chd_asks_pack(&client->asks, &pack)) {
+            return;
+        }
         control_close(client, &pack);
     }
 }
@@ -567,6 +612,7 @@ static void fill_control(chd_client *client)
     }
     say_subscriptions(client);
     say_small_things(client);
+    say_asks(client);
     if (client->bye_due && !client->resuming &&
         !chd_subs_has_untold(&client->subs) && publishes(client).len == 0) {
         chd_pack pack = control_open(client);
@@ -614,6 +660,10 @@ void chd_client_written(chd_client *client, size_t len)
 
 void chd_client_applied(chd_client *client, const chd_mark *mark)
 {
+    if (mark->connection > client->before.connection ||
+        mark->bytes >= client->before.bytes) {
+        client->before = (chd_mark){.connection = 0};
+    }
     if (client->state == DETACHED || mark->connection != client->connection ||
         mark->bytes <= client->applied.bytes) {
         return;
@@ -684,6 +734,27 @@ size_t chd_client_pending_bytes(const chd_client *client)
 uint64_t chd_client_ask_status(chd_client *client)
 {
     return ++client->status_asked;
+}
+
+uint64_t chd_client_ask(chd_client *client, chd_local_type type,
+                        uint64_t origin, uint64_t seq)
+{
+    return chd_asks_add(&client->asks, type, origin, seq);
+}
+
+void chd_client_ask_who(chd_client *client, uint64_t request)
+{
+    chd_asks_who(&client->asks, request);
+}
+
+void chd_client_ask_end(chd_client *client, uint64_t request)
+{
+    (void)chd_asks_end(&client->asks, request);
+}
+
+bool chd_client_can_ask(const chd_client *client)
+{
+    return (client->features & CHD_FEATURE_CONFIRMED) != 0;
 }
 
 void chd_client_bye(chd_client *client)

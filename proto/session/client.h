@@ -57,6 +57,7 @@ typedef struct chd_client_config {
     uint64_t version_max; /* CHD_PROTOCOL_MAX, >= version_min                */
     size_t window_bytes;  /* CHD_OUTBOX_BYTES_MIN..CHD_OUTBOX_BYTES_MAX      */
     uint32_t subscription_count_max; /* 1..CHD_SESSION_SUBSCRIPTIONS_MAX     */
+    uint64_t bound_ms; /* the application serves nothing staler; 0: it may */
 } chd_client_config;
 
 typedef enum chd_client_todo {
@@ -77,6 +78,8 @@ typedef enum chd_delivery_kind {
     CHD_DELIVERY_REPORT,     /* answers every STATUS up to its request      */
     CHD_DELIVERY_ERROR,      /* refused; the sidecar closes                 */
     CHD_DELIVERY_GOODBYE,    /* the sidecar is going away and closes        */
+    CHD_DELIVERY_CONFIRMED,  /* answers the question of its request         */
+    CHD_DELIVERY_AWAITED,    /* the same, once what came before is applied  */
 } chd_delivery_kind;
 
 /* How far into a connection's stream something lies. */
@@ -191,6 +194,21 @@ size_t chd_client_pending_bytes(const chd_client *client);
 /* Ask for a REPORT; returns the request number that it will have.  Requests
  * made while one is under way may share its answer with a later one. */
 uint64_t chd_client_ask_status(chd_client *client);
+
+/* Ask for CONFIRMED, or for AWAITED: type is CONFIRM or AWAIT.  Asked again
+ * after a reconnect, until it is answered or ended.  Returns the request number
+ * that the answer will have; 0: too many are under way. */
+uint64_t chd_client_ask(chd_client *client, chd_local_type type,
+                        uint64_t origin, uint64_t seq);
+
+/* Let CONFIRM be answered now, with who is missing. */
+void chd_client_ask_who(chd_client *client, uint64_t request);
+
+/* Do not wait for the answer any more. */
+void chd_client_ask_end(chd_client *client, uint64_t request);
+
+/* Tell whether the sidecar answers such questions; false before WELCOME. */
+bool chd_client_can_ask(const chd_client *client);
 
 /* Say goodbye: BYE is written behind what waits, nothing after it. */
 void chd_client_bye(chd_client *client);

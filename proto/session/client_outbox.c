@@ -9,8 +9,9 @@
 /* The frame prefix and everything of PUBLISH around its items. */
 #define PUBLISH_OVERHEAD_MAX 32
 
-/* What stands behind the items: their number. */
-#define TAIL_BYTES_MAX 9
+/* The number behind the items; there is room for it as long as a message is
+ * open, however full the window is. */
+#define NUMBER_BYTES_MAX 9
 
 chd_err chd_outbox_init(chd_outbox *box, const chd_mem *mem, size_t limit)
 {
@@ -61,13 +62,13 @@ static void frame_open(chd_outbox *box)
 
     box->frame_at = box->end;
     box->item_count = 0;
-    if (room <= CHD_FRAME_PREFIX_BYTES + TAIL_BYTES_MAX) {
+    if (room <= CHD_FRAME_PREFIX_BYTES + NUMBER_BYTES_MAX) {
         chd_pack_init(&box->pack, box->buf, 0);
         box->pack.overflow = true;
         return;
     }
     chd_pack_init(&box->pack, box->buf + box->end + CHD_FRAME_PREFIX_BYTES,
-                  room - CHD_FRAME_PREFIX_BYTES - TAIL_BYTES_MAX);
+                  room - CHD_FRAME_PREFIX_BYTES - NUMBER_BYTES_MAX);
     box->request_last++;
     box->array_at =
         chd_local_publish_open(&box->pack, box->request_last, box->wait);
@@ -75,7 +76,7 @@ static void frame_open(chd_outbox *box)
 
 static void frame_close(chd_outbox *box)
 {
-    box->pack.cap += TAIL_BYTES_MAX;
+    box->pack.cap += NUMBER_BYTES_MAX;
     chd_local_publish_close(&box->pack, box->array_at, box->item_count,
                             box->number_next);
     CHD_ASSERT(!box->pack.overflow);

@@ -38,6 +38,16 @@ static void scan_member(chd_scan *scan, chd_member_report *member)
     chd_scan_rest(scan, fields, 14);
 }
 
+static void scan_missing(chd_scan *scan, chd_missing *missing)
+{
+    const uint32_t fields = chd_scan_array(scan, UINT32_MAX);
+
+    missing->node = chd_node_scan(scan);
+    missing->name = chd_scan_str(scan, CHD_NAME_BYTES_MAX);
+    missing->session = chd_scan_str(scan, CHD_NAME_BYTES_MAX);
+    chd_scan_rest(scan, fields, 3);
+}
+
 static void check_filter(chd_scan *scan)
 {
     chd_filter filter;
@@ -60,6 +70,12 @@ static void check_member(chd_scan *scan)
 {
     chd_member_report member;
     scan_member(scan, &member);
+}
+
+static void check_missing(chd_scan *scan)
+{
+    chd_missing missing;
+    scan_missing(scan, &missing);
 }
 
 /* Step over the elements of an array, checking each.  An element takes
@@ -106,13 +122,13 @@ static uint32_t scan_hello(chd_scan *scan, uint32_t fields,
     hello->client = chd_scan_uint(scan, UINT64_MAX);
     hello->name = chd_scan_str(scan, CHD_NAME_BYTES_MAX);
     hello->pid = chd_scan_uint(scan, UINT64_MAX);
-    hello->node = hello->next = 0;
+    hello->node = hello->next = hello->bound_ms = 0;
     if (fields < 8) {
         return 5;
     }
     hello->node = chd_scan_uint(scan, UINT64_MAX);
     hello->next = chd_scan_uint(scan, CHD_SEQ_MAX);
-    return 7;
+    return scan_number(scan, fields, 7, &hello->bound_ms);
 }
 
 static uint32_t scan_subscribe(chd_scan *scan, chd_local_list *filters)
@@ -159,7 +175,30 @@ static uint32_t scan_request(chd_scan *scan, chd_local *local)
     return 1;
 }
 
+static uint32_t scan_ask(chd_scan *scan, chd_local_ask *ask)
+{
+    ask->request = chd_scan_uint(scan, UINT64_MAX);
+    ask->origin = chd_node_scan(scan);
+    ask->seq = chd_scan_uint(scan, CHD_SEQ_MAX);
+    if (ask->seq == 0) {
+        chd_scan_fail(scan, CHD_ERANGE);
+    }
+    return 3;
+}
+
 /* --- messages from the sidecar -------------------------------------------- */
+
+static uint32_t scan_confirmed(chd_scan *scan, chd_local_confirmed *confirmed)
+{
+    confirmed->request = chd_scan_uint(scan, UINT64_MAX);
+    confirmed->outcome = chd_scan_uint(scan, UINT64_MAX);
+    confirmed->total = chd_scan_uint(scan, UINT64_MAX);
+    confirmed->applied = chd_scan_uint(scan, UINT64_MAX);
+    confirmed->gone = chd_scan_uint(scan, UINT64_MAX);
+    confirmed->refusing = chd_scan_uint(scan, UINT64_MAX);
+    scan_list(scan, CHD_MISSING_MAX, 1, check_missing, &confirmed->missing);
+    return 7;
+}
 
 static uint32_t scan_welcome(chd_scan *scan, uint32_t fields,
                              chd_local_welcome *welcome)
@@ -291,7 +330,14 @@ static uint32_t scan_fields(chd_scan *scan, uint32_t fields, chd_local *local)
         return scan_resume(scan, &local->u.resume);
     case CHD_LOCAL_STATUS:
     case CHD_LOCAL_REPLICATED:
+    case CHD_LOCAL_WHO:
+    case CHD_LOCAL_AWAITED:
         return scan_request(scan, local);
+    case CHD_LOCAL_CONFIRM:
+    case CHD_LOCAL_AWAIT:
+        return scan_ask(scan, &local->u.ask);
+    case CHD_LOCAL_CONFIRMED:
+        return scan_confirmed(scan, &local->u.confirmed);
     case CHD_LOCAL_WELCOME:
         return scan_welcome(scan, fields, &local->u.welcome);
     case CHD_LOCAL_RECEIPT:
@@ -383,6 +429,18 @@ bool chd_local_member_next(chd_local_list *list, chd_member_report *member)
         return false;
     }
     scan_member(&scan, member);
+    list_take(list, &scan);
+    return true;
+}
+
+bool chd_local_missing_next(chd_local_list *list, chd_missing *missing)
+{
+    chd_scan scan;
+
+    if (!list_open(list, &scan)) {
+        return false;
+    }
+    scan_missing(&scan, missing);
     list_take(list, &scan);
     return true;
 }

@@ -27,6 +27,9 @@ typedef enum chd_local_type {
     CHD_LOCAL_STATUS = 7,      /* [request]                              */
     CHD_LOCAL_BYE = 8,         /* []                                     */
     CHD_LOCAL_RESUME = 9,      /* [[match, topic, ...], more]            */
+    CHD_LOCAL_CONFIRM = 10,    /* [request, origin, seq]                 */
+    CHD_LOCAL_WHO = 11,        /* [request]                              */
+    CHD_LOCAL_AWAIT = 12,      /* [request, origin, seq]                 */
     /* from the sidecar */
     CHD_LOCAL_WELCOME = 33,    /* see chd_local_welcome                       */
     CHD_LOCAL_RECEIPT = 34,    /* [request, origin, seq]                      */
@@ -39,10 +42,12 @@ typedef enum chd_local_type {
     CHD_LOCAL_GOODBYE = 40,    /* [] the sidecar is going away                */
     CHD_LOCAL_REPLICATED = 41, /* [request]                                */
     CHD_LOCAL_FRESH = 42,      /* [c0, age]                                */
+    CHD_LOCAL_CONFIRMED = 43,  /* see chd_local_confirmed                   */
+    CHD_LOCAL_AWAITED = 44,    /* [request]                                */
 } chd_local_type;
 
 /* The highest type that this release knows. */
-#define CHD_LOCAL_TYPE_LAST CHD_LOCAL_FRESH
+#define CHD_LOCAL_TYPE_LAST CHD_LOCAL_AWAITED
 
 /* Why a session must drop what it cached for the topics named. */
 typedef enum chd_reset_reason {
@@ -62,16 +67,18 @@ typedef enum chd_local_error {
     CHD_LOCAL_ERR_STUCK = 6,     /* answers are not being read            */
 } chd_local_error;
 
-/* [version_min, version_max, client, name, pid, {node, next}] */
+/* [version_min, version_max, client, name, pid, {node, next, bound}] */
 typedef struct chd_local_hello {
     uint64_t version_min;
     uint64_t version_max;
     uint64_t client; /* random, the same across reconnects */
     chd_bytes name;  /* text, up to CHD_NAME_BYTES_MAX     */
     uint64_t pid;
-    uint64_t node; /* of the sidecar whose stream is to go on, ...    */
-    uint64_t next; /* ... where the application's last message ended;
+    uint64_t node;     /* of the sidecar whose stream is to go on, ...    */
+    uint64_t next;     /* ... where the application's last message ended;
                       both 0: there is nothing to resume              */
+    uint64_t bound_ms; /* the application serves nothing that may be staler;
+                          0: it may                                     */
 } chd_local_hello;
 
 /* [version, node, node_name, region, cluster, session, window_bytes,
@@ -92,6 +99,8 @@ typedef struct chd_local_welcome {
 
 /* Each PUBLISH is answered by REPLICATED as well, some time after RECEIPT. */
 #define CHD_FEATURE_REPLICATED 1u
+/* CONFIRM, WHO and AWAIT are answered. */
+#define CHD_FEATURE_CONFIRMED 4u
 
 typedef struct chd_local_list {
     uint32_t count;
@@ -140,6 +149,41 @@ typedef struct chd_local_reset {
     chd_local_list filters; /* none: every topic; chd_local_filter_next */
     uint64_t next;          /* as in EVENTS                             */
 } chd_local_reset;
+
+/* CONFIRM: tell when every session of every member has applied the event.
+ * AWAIT: tell when this session has, in its stream. */
+typedef struct chd_local_ask {
+    uint64_t request; /* the application's own number, returned */
+    uint64_t origin;
+    uint64_t seq; /* at least 1 */
+} chd_local_ask;
+
+/* Why CONFIRMED was sent. */
+typedef enum chd_confirm_outcome {
+    CHD_CONFIRM_DONE = 0,    /* nobody is missing any more               */
+    CHD_CONFIRM_MISSING = 1, /* it is the answer to WHO; nothing follows */
+    CHD_CONFIRM_REFUSED = 2, /* too many wait already; nothing follows   */
+} chd_confirm_outcome;
+
+/* [request, outcome, total, applied, gone, refusing, [missing...]] */
+typedef struct chd_local_confirmed {
+    uint64_t request;
+    uint64_t outcome;  /* chd_confirm_outcome, or one we do not know       */
+    uint64_t total;    /* members when it was asked, the sidecar included  */
+    uint64_t applied;  /* of those: their sessions have applied it         */
+    uint64_t gone;     /* they left or died while they were waited for     */
+    uint64_t refusing; /* some of their sessions have not applied it, but
+                           serve nothing until they have                    */
+    chd_local_list missing; /* up to CHD_MISSING_MAX; walk with
+                               chd_local_missing_next                       */
+} chd_local_confirmed;
+
+/* [node, name, session]: who is missing: a member, or a session of it. */
+typedef struct chd_missing {
+    uint64_t node;
+    chd_bytes name;    /* of the node                               */
+    chd_bytes session; /* as it said in HELLO; empty: not known     */
+} chd_missing;
 
 /* How a node stands, in the order of the encoded array. */
 typedef enum chd_node_state {
@@ -247,7 +291,9 @@ typedef struct chd_local {
             uint64_t age_ns; /* what was sent is all that was accepted so
                                 long before that PING arrived             */
         } fresh;
-        uint64_t request; /* STATUS, REPLICATED */
+        uint64_t request;  /* STATUS, REPLICATED, WHO, AWAITED */
+        chd_local_ask ask; /* CONFIRM, AWAIT */
+        chd_local_confirmed confirmed;
         chd_local_resume resume;
         chd_local_welcome welcome;
         chd_local_receipt receipt;
@@ -272,6 +318,7 @@ chd_err chd_local_scan(chd_bytes message, chd_local *local) CHD_MUST_USE;
 bool chd_local_filter_next(chd_local_list *list, chd_filter *filter);
 bool chd_local_item_next(chd_local_list *list, chd_event *item);
 bool chd_local_member_next(chd_local_list *list, chd_member_report *member);
+bool chd_local_missing_next(chd_local_list *list, chd_missing *missing);
 
 /* Write whole messages. */
 void chd_local_pack_hello(chd_pack *pack, const chd_local_hello *hello);
@@ -288,6 +335,17 @@ void chd_local_pack_bye(chd_pack *pack, chd_local_type type);
 void chd_local_pack_welcome(chd_pack *pack, const chd_local_welcome *welcome);
 void chd_local_pack_receipt(chd_pack *pack, const chd_local_receipt *receipt);
 void chd_local_pack_replicated(chd_pack *pack, uint64_t request);
+/* type is CONFIRM or AWAIT. */
+void chd_local_pack_ask(chd_pack *pack, chd_local_type type,
+                        const chd_local_ask *ask);
+/* type is WHO or AWAITED. */
+void chd_local_pack_request(chd_pack *pack, chd_local_type type,
+                            uint64_t request);
+/* CONFIRMED is written piecewise: open, add those who are missing, close. */
+size_t chd_local_confirmed_open(chd_pack *pack,
+                                const chd_local_confirmed *confirmed);
+void chd_local_confirmed_add(chd_pack *pack, const chd_missing *missing);
+void chd_local_confirmed_close(chd_pack *pack, size_t array_at, uint32_t count);
 /* The filters are encoded already, as in a validated list. */
 void chd_local_pack_reset(chd_pack *pack, const chd_local_reset *reset);
 void chd_local_pack_pong(chd_pack *pack, uint64_t c0, uint64_t position,

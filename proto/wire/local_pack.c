@@ -19,7 +19,7 @@ static void pack_filters(chd_pack *pack, const chd_filter *filters,
 
 void chd_local_pack_hello(chd_pack *pack, const chd_local_hello *hello)
 {
-    pack_type(pack, CHD_LOCAL_HELLO, 7);
+    pack_type(pack, CHD_LOCAL_HELLO, 8);
     chd_pack_uint(pack, hello->version_min);
     chd_pack_uint(pack, hello->version_max);
     chd_pack_uint(pack, hello->client);
@@ -27,6 +27,7 @@ void chd_local_pack_hello(chd_pack *pack, const chd_local_hello *hello)
     chd_pack_uint(pack, hello->pid);
     chd_pack_uint(pack, hello->node);
     chd_pack_uint(pack, hello->next);
+    chd_pack_uint(pack, hello->bound_ms);
 }
 
 void chd_local_pack_filters(chd_pack *pack, chd_local_type type,
@@ -220,6 +221,52 @@ void chd_local_report_add(chd_pack *pack, const chd_member_report *member)
 }
 
 void chd_local_report_close(chd_pack *pack, size_t array_at, uint32_t count)
+{
+    chd_pack_array_close(pack, array_at, count);
+}
+
+void chd_local_pack_ask(chd_pack *pack, chd_local_type type,
+                        const chd_local_ask *ask)
+{
+    CHD_ASSERT(type == CHD_LOCAL_CONFIRM || type == CHD_LOCAL_AWAIT);
+
+    pack_type(pack, type, 3);
+    chd_pack_uint(pack, ask->request);
+    chd_pack_uint(pack, ask->origin);
+    chd_pack_uint(pack, ask->seq);
+}
+
+void chd_local_pack_request(chd_pack *pack, chd_local_type type,
+                            uint64_t request)
+{
+    CHD_ASSERT(type == CHD_LOCAL_WHO || type == CHD_LOCAL_AWAITED);
+
+    pack_type(pack, type, 1);
+    chd_pack_uint(pack, request);
+}
+
+size_t chd_local_confirmed_open(chd_pack *pack,
+                                const chd_local_confirmed *confirmed)
+{
+    pack_type(pack, CHD_LOCAL_CONFIRMED, 7);
+    chd_pack_uint(pack, confirmed->request);
+    chd_pack_uint(pack, confirmed->outcome);
+    chd_pack_uint(pack, confirmed->total);
+    chd_pack_uint(pack, confirmed->applied);
+    chd_pack_uint(pack, confirmed->gone);
+    chd_pack_uint(pack, confirmed->refusing);
+    return chd_pack_array_open(pack);
+}
+
+void chd_local_confirmed_add(chd_pack *pack, const chd_missing *missing)
+{
+    chd_pack_array(pack, 3);
+    chd_pack_uint(pack, missing->node);
+    chd_pack_str(pack, missing->name);
+    chd_pack_str(pack, missing->session);
+}
+
+void chd_local_confirmed_close(chd_pack *pack, size_t array_at, uint32_t count)
 {
     chd_pack_array_close(pack, array_at, count);
 }

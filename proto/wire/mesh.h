@@ -30,7 +30,12 @@ typedef enum chd_mesh_type {
     CHD_MESH_LOST = 11,
     CHD_MESH_VECTOR = 12,
     CHD_MESH_ACK = 13, /* [origin, received]: up to where its events are here */
+    CHD_MESH_WANT = 14, /* see applied.h */
+    CHD_MESH_APPLIED = 15,
 } chd_mesh_type;
+
+/* The highest type that this release knows. */
+#define CHD_MESH_TYPE_LAST CHD_MESH_APPLIED
 
 typedef enum chd_refuse_reason {
     CHD_REFUSE_VERSION = 1, /* no common protocol version    */
@@ -89,13 +94,16 @@ typedef struct chd_mesh_refuse {
 } chd_mesh_refuse;
 
 typedef struct chd_mesh_ping {
-    uint64_t t0;       /* the pinger's own clock, opaque to everyone else */
-    uint64_t received; /* up to where the sender has the receiver's events */
-    bool heard;        /* the sender hears the receiver's PUB socket       */
-    uint64_t digest;   /* of the sender's vector                           */
-    uint64_t members;  /* digest of the nodes that count for its freshness */
-    uint64_t head;     /* PONG only: last sequence number broadcast        */
-    uint64_t accepted; /* PONG only: last one assigned, at least head      */
+    uint64_t t0;         /* the pinger's own clock, opaque to everyone else */
+    uint64_t received;   /* up to where the sender has the receiver's events */
+    bool heard;          /* the sender hears the receiver's PUB socket       */
+    uint64_t digest;     /* of the sender's vector                           */
+    uint64_t members;    /* digest of the nodes that count for its freshness */
+    uint64_t head;       /* PONG only: last sequence number broadcast        */
+    uint64_t accepted;   /* PONG only: last one assigned, at least head      */
+    uint64_t refuses_ms; /* all sessions of the sender refuse to serve when
+                            they are stale for longer, whoever is silent;
+                            0: not all of them                              */
 } chd_mesh_ping;
 
 /* Read the header.  The version is not judged, so that a newer release can be

@@ -27,7 +27,8 @@ import threading
 
 ORACLES = {'invention', 'gap', 'order', 'agreement', 'stream', 'stale',
            'bound', 'busy', 'storm', 'settle', 'steady', 'replicated',
-           'twice', 'resume', 'horizon', 'assert'}
+           'twice', 'resume', 'horizon', 'confirmed',
+           'assert'}
 
 # A run of all seeds takes some twenty seconds; one that hangs is ended.
 HANG_SECONDS = 300

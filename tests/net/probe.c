@@ -1,6 +1,7 @@
 /* probe.c - an application in the hands of the network tests.
  *
  *     probe [--polled] [--socket PATH] [--name NAME] [--window BYTES]
+ *           [--bound MS [--closed]]
  *
  * It does what the lines on its standard input say, and writes one JSON object
  * per line for each callback and for the outcome of each command, with the
@@ -15,12 +16,16 @@
  *   burst TOPIC COUNT [BYTES]   messages 0, 1, 2 ... padded to BYTES
  *   connect MS                  wait for the connection
  *   flush MS                    status MS
+ *   replicated MS TOPIC KEY     invalidate a key and wait until it is so
+ *   applied MS TOPIC KEY        likewise; later MS TOPIC KEY does not block
+ *   await MS TOKEN
  *   pause, resume               stop returning from callbacks; go on
  *   echo TEXT                   quit
  *
  * {"t": ..., "event": "invalidate", ...}   see coherctl watch --json
  * {"t": ..., "event": "reset", "topic": ..., "prefix": ..., "reason": ...}
  * {"t": ..., "event": "state", "connected": ..., "reason": ..., "text": ...}
+ * {"t": ..., "event": "receipt", "result": "COHERD_OK", "token": ..., ...}
  * {"t": ..., "event": "done", "command": ..., "result": "COHERD_OK", ...}
  *
  * Names and values are expected to be text.
@@ -171,6 +176,39 @@ static void on_state(coherd_client *client, const coherd_state *state,
     end_line();
 }
 
+static void put_receipt(const coherd_receipt *receipt)
+{
+    char text[COHERD_TOKEN_BYTES_MAX];
+    const coherd_token token = coherd_token_of(receipt);
+
+    coherd_token_print(&token, text);
+    put_text("token", text, strlen(text));
+    put_uint("of", receipt->of);
+    put_uint("applied", receipt->applied);
+    put_uint("gone", receipt->gone);
+    put_uint("refusing", receipt->refusing);
+    put_uint("missing", receipt->missing);
+    printf(", \"named\": [");
+    for (size_t i = 0; i < receipt->named_count; i++) {
+        printf("%s[\"%s\", \"%s\"]", i == 0 ? "" : ", ", receipt->named[i].name,
+               receipt->named[i].session);
+    }
+    putchar(']');
+}
+
+static void on_receipt(coherd_client *client, const coherd_receipt *receipt,
+                       coherd_err err, void *arg)
+{
+    const char *result = coherd_err_name(err);
+
+    (void)client;
+    (void)arg;
+    begin_line("receipt");
+    put_text("result", result, strlen(result));
+    put_receipt(receipt);
+    end_line();
+}
+
 static void on_staleness(coherd_client *client, bool exceeded, void *arg)
 {
     (void)client;
@@ -291,6 +329,33 @@ static void set_paused(bool value)
     pthread_mutex_unlock(&mutex);
 }
 
+/* Commands that wait for more than a receipt; false when it is none. */
+static bool obey_confirm(coherd_client *client, const char *command, char *rest,
+                         outcome *out)
+{
+    coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED};
+
+    if (strcmp(command, "await") == 0) {
+        coherd_token token;
+        const int timeout_ms = (int)strtol(word(&rest), NULL, 10);
+        out->err = coherd_token_parse(rest, &token);
+        if (out->err == COHERD_OK) {
+            out->err = coherd_await(client, &token, timeout_ms);
+        }
+        return true;
+    }
+    if (strcmp(command, "replicated") == 0) {
+        how.wait = COHERD_WAIT_REPLICATED;
+    } else if (strcmp(command, "later") == 0) {
+        how.on_receipt = on_receipt;
+    } else if (strcmp(command, "applied") != 0) {
+        return false;
+    }
+    how.timeout_ms = (int)strtol(word(&rest), NULL, 10);
+    invalidate_key(client, rest, &how, out);
+    return true;
+}
+
 /* Commands that publish; false when it is none of them. */
 static bool obey_publish(coherd_client *client, const char *command, char *rest,
                          outcome *out)
@@ -357,7 +422,8 @@ static bool obey(coherd_client *client, char *line)
     if (strcmp(command, "quit") == 0) {
         return false;
     }
-    if (!obey_publish(client, command, line, &out)) {
+    if (!obey_publish(client, command, line, &out) &&
+        !obey_confirm(client, command, line, &out)) {
         obey_other(client, command, line, &out);
     }
     const char *result = coherd_err_name(out.err);
@@ -368,6 +434,7 @@ static bool obey(coherd_client *client, char *line)
     put_text("text", text, strlen(text));
     put_id(out.receipt.origin);
     put_uint("seq", out.receipt.seq);
+    put_receipt(&out.receipt);
     end_line();
     return true;
 }
@@ -429,6 +496,7 @@ int main(int argc, char **argv)
         {"name", required_argument, NULL, 'n'},
         {"window", required_argument, NULL, 'w'},
         {"bound", required_argument, NULL, 'b'},
+        {"closed", no_argument, NULL, 'c'},
         {NULL, 0, NULL, 0},
     };
     coherd_options options = {
@@ -450,6 +518,9 @@ int main(int argc, char **argv)
         case 'b':
             options.staleness_bound_ms = strtoull(optarg, NULL, 10);
             options.on_staleness = on_staleness;
+            break;
+        case 'c':
+            options.fails_closed = true;
             break;
         case 'w':
             options.window_bytes = strtoull(optarg, NULL, 10);

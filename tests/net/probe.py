@@ -20,11 +20,13 @@ _REASONS = {'subscribed': wire.RESET_SUBSCRIBED, 'lost': wire.RESET_LOST,
 class Probe:
     """One application beside one sidecar."""
 
-    def __init__(self, path, socket, polled=False, window=0, bound=0):
+    def __init__(self, path, socket, polled=False, window=0, bound=0,
+                 closed=False, name=''):
         self.heard = []    # events and resets, in order
         self.states = []   # connections made and lost
         self.bounds = []   # crossings of the bound: exceeded or not
         self.done = []     # outcomes of commands
+        self.receipts = []  # of what was published with "later"
         self._asked = 0
         self._offset = 0
         self._rest = b''
@@ -34,7 +36,9 @@ class Probe:
                 [process.PROBE, '--socket', socket,
                  *(['--window', str(window)] if window else []),
                  *(['--polled'] if polled else []),
-                 *(['--bound', str(bound)] if bound else [])],
+                 *(['--bound', str(bound)] if bound else []),
+                 *(['--closed'] if closed else []),
+                 *(['--name', name] if name else [])],
                 stdin=-1, stdout=output, bufsize=0)
 
     def __repr__(self):
@@ -150,6 +154,8 @@ class Probe:
                                'topics': topic and [topic], 'at': line['t']})
         elif event == 'state':
             self.states.append(line)
+        elif event == 'receipt':
+            self.receipts.append(line)
         elif event == 'staleness':
             self.bounds.append(line['exceeded'])
         elif event == 'done':

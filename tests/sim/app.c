@@ -41,6 +41,7 @@ static void start(sim_app *app)
     app->client_id = chd_prng_next(&world->prng) | 1;
     app->released = 0;
     app->sidecar = 0;
+    app->confirm = app->await = 0;
     chd_client_config config = {
         .seed = seed,
         .client = app->client_id,
@@ -50,6 +51,7 @@ static void start(sim_app *app)
         .version_max = CHD_PROTOCOL_MAX,
         .window_bytes = CHD_PUBLISH_WINDOW_BYTES,
         .subscription_count_max = SIM_FILTERS_MAX,
+        .bound_ms = app->bound_ms,
     };
 
     if (app->node->setup.version != 0) {
@@ -129,6 +131,12 @@ void sim_app_restart(sim_app *app)
     }
     app->todo_count = 0;
     start(app);
+}
+
+void sim_app_set_bound(sim_app *app, uint64_t bound_ms)
+{
+    app->bound_ms = bound_ms;
+    sim_app_restart(app);
 }
 
 void sim_app_unplug(sim_app *app)

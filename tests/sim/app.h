@@ -16,6 +16,8 @@
 #define SIM_TODO_MAX 512
 #define SIM_REASONS 8
 
+#define SIM_APPS_MAX 64
+
 typedef struct sim_filter {
     chd_match match;
     char topic[SIM_NAME_BYTES];
@@ -36,6 +38,12 @@ typedef struct sim_owed {
     uint32_t seen_cap;
 } sim_owed;
 
+/* One connection of an application to one life of a sidecar. */
+typedef struct sim_session {
+    uint64_t attached; /* as in sim_app; 0: none */
+    uint64_t node;     /* its id                 */
+} sim_session;
+
 struct sim_app {
     sim_world *world;
     char name[16];
@@ -44,6 +52,7 @@ struct sim_app {
     uint32_t life;
     sim_stream *stream;
     uint64_t clock_ns; /* offset of its clock */
+    uint64_t bound_ms; /* it serves nothing staler; 0: it may */
     uint64_t wake_ns;
     uint64_t wake_token;
     uint64_t work_token;
@@ -72,12 +81,25 @@ struct sim_app {
     uint64_t misses_then;               /* at the one before               */
     uint64_t late_resets; /* other than for subscribing, when steady */
     uint64_t delivered;
+    uint64_t confirm; /* the question that waits; 0: none        */
+    uint64_t confirm_origin;
+    uint64_t confirm_seq;
+    uint64_t confirms; /* that were answered                      */
+    uint64_t refusals; /* members that refused, in all of them    */
+    sim_session confirm_of[SIM_APPS_MAX]; /* who counts           */
+    uint64_t await;                       /* the same for itself  */
+    uint64_t await_origin;
+    uint64_t await_seq;
+    uint64_t awaits;
     uint64_t horizon_ns; /* the last one that was checked */
 };
 
 /* Make an application on a node's machine and start it. */
 sim_app *sim_app_new(sim_world *world, sim_node *node, const char *name);
 void sim_app_free(sim_app *app);
+
+/* Let it begin anew as one that serves nothing staler. */
+void sim_app_set_bound(sim_app *app, uint64_t bound_ms);
 
 /* Return the time on its own clock. */
 uint64_t sim_app_clock(const sim_app *app);

@@ -154,6 +154,7 @@ void sim_app_deliver(sim_app *app, const chd_delivery *delivery)
     case CHD_DELIVERY_WELCOME:
         app->attached++;
         sim_oracle_welcomed(app, &delivery->local.u.welcome);
+        sim_oracle_asked_again(app);
         break;
     case CHD_DELIVERY_EVENTS:
         if (mischief != SIM_MISCHIEF_DROP) {
@@ -180,8 +181,16 @@ void sim_app_deliver(sim_app *app, const chd_delivery *delivery)
                  (int)delivery->local.u.error.text.len,
                  (const char *)delivery->local.u.error.text.ptr);
         break;
-    case CHD_DELIVERY_NONE:
     case CHD_DELIVERY_RECEIPT:
+        sim_oracle_accepted(app, &delivery->local.u.receipt);
+        break;
+    case CHD_DELIVERY_CONFIRMED:
+        sim_oracle_confirmed(app, &delivery->local.u.confirmed);
+        break;
+    case CHD_DELIVERY_AWAITED:
+        sim_oracle_awaited(app, delivery->local.u.request);
+        break;
+    case CHD_DELIVERY_NONE:
     case CHD_DELIVERY_REPLICATED:
     case CHD_DELIVERY_REPORT:
         break;

@@ -42,6 +42,8 @@ typedef struct totals {
     uint64_t virtual_ns;
     uint64_t actions;
     uint64_t delivered;
+    uint64_t confirms;
+    uint64_t refusals;
     uint64_t resets[8];
 } totals;
 
@@ -268,6 +270,8 @@ static void run_seed(const command *what, uint64_t seed, totals *total)
     total->virtual_ns += result.virtual_ns;
     total->actions += result.actions;
     total->delivered += result.delivered;
+    total->confirms += result.confirms;
+    total->refusals += result.refusals;
     for (size_t i = 0; i < CHD_COUNT(total->resets); i++) {
         total->resets[i] += result.resets[i];
     }
@@ -300,10 +304,11 @@ static void run_seeds(const command *what, totals *total)
     printf("%" PRIu64 " seeds, %.1f virtual hours, %.1f seeds per second\n",
            total->seeds, (double)total->virtual_ns / 3600e9,
            (double)total->seeds / took);
-    printf("%" PRIu64 " actions, %" PRIu64 " events delivered; RESETs: %" PRIu64
+    printf("%" PRIu64 " actions, %" PRIu64 " events delivered, %" PRIu64
+           " confirmed by all (%" PRIu64 " refused); RESETs: %" PRIu64
            " subscribed, %" PRIu64 " lost, %" PRIu64 " joined, %" PRIu64
            " slow\n",
-           total->actions, total->delivered,
+           total->actions, total->delivered, total->confirms, total->refusals,
            total->resets[CHD_RESET_SUBSCRIBED], total->resets[CHD_RESET_LOST],
            total->resets[CHD_RESET_JOINED], total->resets[CHD_RESET_SLOW]);
 }

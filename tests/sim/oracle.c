@@ -515,6 +515,11 @@ bool sim_oracle_is_settled(sim_world *world, char *why, size_t cap)
                                    !sim_oracle_is_fresh(app, why, cap))) {
             return false;
         }
+        if (sim_oracle_waits(app)) {
+            (void)snprintf(why, cap, "%s waits to hear who applied %" PRIu64,
+                           app->name, app->confirm_seq);
+            return false;
+        }
     }
     const uint64_t missing = sim_ledger_missing(&world->ledger);
     if (missing > 0 && !may_die_with_receipt(world)) {

@@ -14,6 +14,10 @@
  *              aside
  *   replicated what a sidecar lets a library forget is at one more node, or
  *              there was nobody else
+ *   confirmed  when an application is told that all have applied an event, the
+ *              sessions of all members have, or a RESET covered it, or they
+ *              serve nothing, and there are as many of these as it was told;
+ *              when it is told that it has applied one itself, it has
  *   resume     a session that reconnects to a sidecar which has all that it
  *              missed is not reset
  *   agreement  nobody gives up an event that somebody within reach has, no
@@ -95,6 +99,17 @@ void sim_oracle_welcomed(sim_app *app, const chd_local_welcome *welcome);
 /* An application is given a record, or a RESET. */
 void sim_oracle_delivered(sim_app *app, uint64_t id, chd_bytes record);
 void sim_oracle_reset(sim_app *app, const chd_local_reset *reset);
+
+/* A publish of an application was accepted: it may ask about it. */
+void sim_oracle_accepted(sim_app *app, const chd_local_receipt *receipt);
+/* A new connection is asked again. */
+void sim_oracle_asked_again(sim_app *app);
+/* It was told that all have applied it. */
+void sim_oracle_confirmed(sim_app *app, const chd_local_confirmed *confirmed);
+/* It was told that it has applied what it waits for. */
+void sim_oracle_awaited(sim_app *app, uint64_t request);
+/* Tell whether it waits for an answer that has to come. */
+bool sim_oracle_waits(const sim_app *app);
 
 /* A node is about to exit in order. */
 void sim_oracle_left(sim_node *node);

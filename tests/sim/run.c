@@ -74,6 +74,10 @@ static void add_app(sim_world *world, sim_node *node, uint32_t i)
     if (sim_has(&world->options, SIM_UNPLUG) && sim_one_in(world, 8)) {
         subscribe_to_many(app);
     }
+    if (node->number % 2 == 0) {
+        /* All of a machine have one, or none: see guarantees.md. */
+        sim_app_set_bound(app, 500 * (1 + sim_below(world, 6)));
+    }
     sim_app_subscribe(app, CHD_MATCH_EXACT, topics[sim_below(world, 2)]);
     if (sim_one_in(world, 2)) {
         sim_app_subscribe(app, CHD_MATCH_PREFIX, "p/");
@@ -163,6 +167,8 @@ sim_result sim_run(const sim_options *options, uint32_t chance)
     result.virtual_ns = world->now_ns;
     for (uint32_t i = 0; i < world->app_count; i++) {
         result.delivered += world->apps[i]->delivered;
+        result.confirms += world->apps[i]->confirms;
+        result.refusals += world->apps[i]->refusals;
         for (uint32_t reason = 0; reason < SIM_REASONS; reason++) {
             result.resets[reason] += world->apps[i]->reset_counts[reason];
         }

@@ -11,7 +11,9 @@ typedef struct sim_result {
     uint64_t digest;
     uint64_t actions;
     uint64_t virtual_ns;
-    uint64_t delivered; /* events, to applications */
+    uint64_t delivered;
+    uint64_t confirms;  /* questions who applied what, answered  */
+    uint64_t refusals;  /* members that refused to serve, in those */
     uint64_t resets[8]; /* by reason */
 } sim_result;
 

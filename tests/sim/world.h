@@ -22,8 +22,6 @@
 #include "tests/sim/stream.h"
 #include "tests/sim/transcript.h"
 
-#define SIM_APPS_MAX 64
-
 /* Which part of a run it is. */
 typedef enum sim_phase {
     SIM_PHASE_FAULTS,  /* anything may happen                              */

@@ -88,7 +88,7 @@ static void note_control(rig *bench, chd_bytes message)
     chd_position ack;
     chd_scan scan = keep(buf, message, &header, &fields);
 
-    CHD_ASSERT(header.type <= CHD_MESH_ACK);
+    CHD_ASSERT(header.type <= CHD_MESH_TYPE_LAST);
     bench->said[header.type]++;
     if (header.type == CHD_MESH_FETCH) {
         err = chd_mesh_scan_fetch(&scan, fields, &bench->fetch);
@@ -98,6 +98,12 @@ static void note_control(rig *bench, chd_bytes message)
     } else if (header.type == CHD_MESH_LOST) {
         scan = keep(bench->lost_bytes, message, &header, &fields);
         err = chd_mesh_scan_lost(&scan, fields, &bench->lost);
+    } else if (header.type == CHD_MESH_WANT) {
+        err = chd_mesh_scan_want(&scan, fields, &bench->want);
+    } else if (header.type == CHD_MESH_APPLIED) {
+        CHD_ASSERT(message.len <= sizeof(bench->applied_bytes));
+        scan = keep(bench->applied_bytes, message, &header, &fields);
+        err = chd_mesh_scan_applied(&scan, fields, &bench->applied);
     } else if (header.type == CHD_MESH_PONG) {
         err = chd_mesh_scan_pong(&scan, fields, &bench->pong);
     } else if (header.type == CHD_MESH_VECTOR) {
@@ -139,6 +145,9 @@ static void note_session(rig *bench, chd_bytes message)
     memcpy(bench->sent, message.ptr, message.len);
     bench->sent_len = message.len;
     const chd_local heard = rig_heard(bench);
+    if (heard.type == CHD_LOCAL_RESET || heard.type == CHD_LOCAL_EVENTS) {
+        bench->stream_bytes += message.len;
+    }
     if (heard.type == CHD_LOCAL_RESET) {
         note_reset(bench, &heard.u.reset);
     } else if (heard.type == CHD_LOCAL_FRESH) {
@@ -320,6 +329,31 @@ chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
 
     chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
     chd_mesh_pack_head(&pack, &header, head);
+    return chd_pack_bytes(&pack);
+}
+
+chd_bytes rig_want(uint8_t *buf, uint64_t node, const chd_mesh_want *want)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_WANT);
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    chd_mesh_pack_want(&pack, &header, want);
+    return chd_pack_bytes(&pack);
+}
+
+chd_bytes rig_say_applied(uint8_t *buf, uint64_t node,
+                          const chd_mesh_applied *applied, const char *lacking)
+{
+    const chd_mesh_header header = header_of(node, CHD_MESH_APPLIED);
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    const size_t at = chd_mesh_applied_open(&pack, &header, applied);
+    if (lacking != NULL) {
+        chd_mesh_applied_add(&pack, chd_bytes_str(lacking));
+    }
+    chd_mesh_applied_close(&pack, at, lacking != NULL);
     return chd_pack_bytes(&pack);
 }
 

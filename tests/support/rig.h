@@ -7,6 +7,7 @@
 #define CHD_TESTS_SUPPORT_RIG_H
 
 #include "proto/core/core.h"
+#include "proto/wire/applied.h"
 #include "proto/wire/repair.h"
 
 #define RIG_NODE UINT64_C(0x1001)
@@ -26,19 +27,23 @@ typedef struct rig {
     uint32_t dialled;         /* the peer                                */
     uint64_t broadcast_first; /* of the last EVENTS              */
     uint64_t broadcast_last;
-    size_t said[CHD_MESH_ACK + 1]; /* control messages, by type           */
-    uint32_t said_to;              /* the peer, of the last SEND          */
+    size_t said[CHD_MESH_TYPE_LAST + 1]; /* control messages, by type     */
+    uint32_t said_to; /* the peer, of the last SEND          */
     chd_mesh_fetch fetch;
     chd_mesh_repair repair; /* its records lie in repair_bytes     */
     chd_mesh_lost lost;     /* its topics lie in lost_bytes        */
     uint8_t repair_bytes[CHD_FRAME_BYTES_MAX];
     uint8_t lost_bytes[CHD_FRAME_BYTES_MAX];
+    chd_mesh_want want;              /* the last WANT                       */
+    chd_mesh_applied applied;        /* the last APPLIED; its names lie in  */
+    uint8_t applied_bytes[2048];     /* these bytes                         */
     chd_mesh_ping pong;              /* the last PONG                       */
     uint64_t vector_t0;              /* of the last VECTOR                  */
     uint64_t acknowledged;           /* of the last ACK                     */
     uint64_t events[RIG_EVENTS_MAX]; /* the first that sessions were sent   */
     size_t event_count;
-    size_t fresh; /* FRESH messages that sessions were sent */
+    uint64_t stream_bytes; /* of EVENTS and RESET, to all sessions      */
+    size_t fresh;          /* FRESH messages that sessions were sent    */
     uint64_t fresh_c0;
     uint64_t fresh_age_ns;
     size_t resets[CHD_RESET_JOINED + 1]; /* sent to sessions, by reason */
@@ -96,6 +101,11 @@ void rig_join(rig *bench, uint64_t node, uint8_t number);
 
 /* Discovery lists [fd00::2], [fd00::3] and so on, so many of them. */
 void rig_list(rig *bench, uint8_t count);
+
+/* WANT, and APPLIED with the name of one session or none. */
+chd_bytes rig_want(uint8_t *buf, uint64_t node, const chd_mesh_want *want);
+chd_bytes rig_say_applied(uint8_t *buf, uint64_t node,
+                          const chd_mesh_applied *applied, const char *lacking);
 
 /* Open a session; greet; subscribe to all topics. */
 void rig_open(rig *bench, uint32_t session);

@@ -266,6 +266,7 @@ static void mesh_ping(chd_pack *pack)
         .heard = true,
         .digest = 0x0123456789abcdef,
         .members = 0xfedcba9876543210,
+        .refuses_ms = 2000,
     };
     const chd_mesh_header header = header_of(CHD_MESH_PING);
 
@@ -382,6 +383,33 @@ static void mesh_ack(chd_pack *pack)
     chd_mesh_pack_ack(pack, &header, &ack);
 }
 
+static void mesh_want(chd_pack *pack)
+{
+    static const chd_mesh_want want = {NODE_A, 3, false};
+    const chd_mesh_header header = header_of(CHD_MESH_WANT);
+    chd_mesh_pack_want(pack, &header, &want);
+}
+
+static void mesh_applied(chd_pack *pack)
+{
+    static const chd_mesh_applied applied = {.origin = NODE_A, .seq = 3};
+    const chd_mesh_header header = header_of(CHD_MESH_APPLIED);
+    const size_t at = chd_mesh_applied_open(pack, &header, &applied);
+
+    chd_mesh_applied_close(pack, at, 0);
+}
+
+static void mesh_applied_not(chd_pack *pack)
+{
+    static const chd_mesh_applied applied = {
+        .origin = NODE_A, .seq = 2, .refusing = 1};
+    const chd_mesh_header header = header_of(CHD_MESH_APPLIED);
+    const size_t at = chd_mesh_applied_open(pack, &header, &applied);
+
+    chd_mesh_applied_add(pack, chd_bytes_str("shop"));
+    chd_mesh_applied_close(pack, at, 1);
+}
+
 sample_list samples_mesh(void)
 {
     static const sample samples[] = {
@@ -402,6 +430,9 @@ sample_list samples_mesh(void)
         {"lost-all", mesh_lost_all},
         {"vector", mesh_vector},
         {"ack", mesh_ack},
+        {"want", mesh_want},
+        {"want-applied", mesh_applied},
+        {"want-applied-not", mesh_applied_not},
     };
 
     return (sample_list){samples, CHD_COUNT(samples)};
@@ -438,6 +469,7 @@ static void local_hello_again(chd_pack *pack)
         .pid = 4711,
         .node = NODE_A,
         .next = 70014,
+        .bound_ms = 2000,
     };
 
     chd_local_pack_hello(pack, &hello);
@@ -620,6 +652,47 @@ static void local_goodbye(chd_pack *pack)
     chd_local_pack_bye(pack, CHD_LOCAL_GOODBYE);
 }
 
+static void local_confirm(chd_pack *pack)
+{
+    static const chd_local_ask ask = {8, NODE_A, 3};
+    chd_local_pack_ask(pack, CHD_LOCAL_CONFIRM, &ask);
+}
+
+static void local_who(chd_pack *pack)
+{
+    chd_local_pack_request(pack, CHD_LOCAL_WHO, 8);
+}
+
+static void local_await(chd_pack *pack)
+{
+    static const chd_local_ask ask = {9, NODE_B, 70000};
+    chd_local_pack_ask(pack, CHD_LOCAL_AWAIT, &ask);
+}
+
+static void local_confirmed(chd_pack *pack)
+{
+    static const chd_local_confirmed confirmed = {
+        .request = 8,
+        .outcome = CHD_CONFIRM_MISSING,
+        .total = 12,
+        .applied = 8,
+        .gone = 1,
+        .refusing = 1,
+    };
+    static const chd_missing node = {NODE_B, TEXT("web-2"), TEXT("")};
+    static const chd_missing session = {NODE_A, TEXT("web-1"), TEXT("shop")};
+    const size_t at = chd_local_confirmed_open(pack, &confirmed);
+
+    chd_local_confirmed_add(pack, &session);
+    chd_local_confirmed_add(pack, &node);
+    chd_local_confirmed_close(pack, at, 2);
+}
+
+static void local_awaited(chd_pack *pack)
+{
+    chd_local_pack_request(pack, CHD_LOCAL_AWAITED, 9);
+}
+
 sample_list samples_local(void)
 {
     static const sample samples[] = {
@@ -643,6 +716,11 @@ sample_list samples_local(void)
         {"error", local_error},
         {"goodbye", local_goodbye},
         {"replicated", local_replicated},
+        {"confirm", local_confirm},
+        {"who", local_who},
+        {"await", local_await},
+        {"confirmed", local_confirmed},
+        {"awaited", local_awaited},
         {"fresh", local_fresh},
     };
 

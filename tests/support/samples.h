@@ -6,6 +6,7 @@
 #ifndef CHD_TESTS_SUPPORT_SAMPLES_H
 #define CHD_TESTS_SUPPORT_SAMPLES_H
 
+#include "proto/wire/applied.h"
 #include "proto/wire/local.h"
 #include "proto/wire/mesh.h"
 #include "proto/wire/repair.h"

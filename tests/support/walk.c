@@ -1,7 +1,7 @@
 #include "tests/support/walk.h"
 
+#include "proto/wire/applied.h"
 #include "proto/wire/local.h"
-#include "proto/wire/mesh.h"
 #include "proto/wire/repair.h"
 
 static void within(chd_bytes part, chd_bytes whole)
@@ -180,6 +180,26 @@ static chd_err walk_repair(chd_scan *scan, uint32_t fields,
                                          : walk_vector(scan, fields);
 }
 
+static chd_err walk_mesh_applied(chd_scan *scan, uint32_t fields,
+                                 chd_bytes message)
+{
+    chd_mesh_applied applied;
+    chd_bytes name;
+    uint32_t walked = 0;
+    const chd_err err = chd_mesh_scan_applied(scan, fields, &applied);
+
+    if (err != CHD_OK) {
+        return err;
+    }
+    within(applied.lacking, message);
+    while (chd_mesh_lacking_next(&applied.lacking, &name)) {
+        text_within(name, message, CHD_NAME_BYTES_MAX);
+        walked++;
+    }
+    CHD_ASSERT(walked == applied.lacking_count && walked <= CHD_LACKING_MAX);
+    return CHD_OK;
+}
+
 chd_err walk_mesh(chd_bytes message)
 {
     chd_scan scan;
@@ -187,6 +207,7 @@ chd_err walk_mesh(chd_bytes message)
     chd_mesh_ping ping;
     chd_position ack;
     uint64_t head = 0;
+    chd_mesh_want want;
     uint32_t fields = 0;
 
     chd_scan_init(&scan, message);
@@ -196,7 +217,7 @@ chd_err walk_mesh(chd_bytes message)
     }
     CHD_ASSERT(header.sender != 0 && header.cluster.len > 0);
     text_within(header.cluster, message, CHD_NAME_BYTES_MAX);
-    if (header.type > CHD_MESH_ACK) {
+    if (header.type > CHD_MESH_TYPE_LAST) {
         return CHD_EUNKNOWN;
     }
     switch ((chd_mesh_type)header.type) {
@@ -214,6 +235,10 @@ chd_err walk_mesh(chd_bytes message)
     case CHD_MESH_BEACON:
     case CHD_MESH_BYE:
         return chd_mesh_scan_head(&scan, fields, &head);
+    case CHD_MESH_WANT:
+        return chd_mesh_scan_want(&scan, fields, &want);
+    case CHD_MESH_APPLIED:
+        return walk_mesh_applied(&scan, fields, message);
     case CHD_MESH_ACK:
         return chd_mesh_scan_ack(&scan, fields, &ack);
     case CHD_MESH_FETCH:
@@ -268,6 +293,22 @@ static void walk_members(chd_local_list list, chd_bytes message)
         text_within(member.name, message, CHD_NAME_BYTES_MAX);
         text_within(member.region, message, CHD_NAME_BYTES_MAX);
         text_within(member.release, message, CHD_NAME_BYTES_MAX);
+        walked++;
+    }
+    CHD_ASSERT(walked == count && list.encoded.len == 0);
+}
+
+static void walk_missing(chd_local_list list, chd_bytes message)
+{
+    const uint32_t count = list.count;
+    chd_missing missing;
+    uint32_t walked = 0;
+
+    within(list.encoded, message);
+    while (chd_local_missing_next(&list, &missing)) {
+        CHD_ASSERT(missing.node != 0);
+        text_within(missing.name, message, CHD_NAME_BYTES_MAX);
+        text_within(missing.session, message, CHD_NAME_BYTES_MAX);
         walked++;
     }
     CHD_ASSERT(walked == count && list.encoded.len == 0);
@@ -333,6 +374,13 @@ static void walk_fields(const chd_local *local, chd_bytes message)
     case CHD_LOCAL_FRESH:
     case CHD_LOCAL_GOODBYE:
     case CHD_LOCAL_REPLICATED:
+    case CHD_LOCAL_CONFIRM:
+    case CHD_LOCAL_WHO:
+    case CHD_LOCAL_AWAIT:
+    case CHD_LOCAL_AWAITED:
+        break;
+    case CHD_LOCAL_CONFIRMED:
+        walk_missing(local->u.confirmed.missing, message);
         break;
     }
 }

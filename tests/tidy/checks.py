@@ -119,7 +119,7 @@ def no_global_state(tree):
 def _public_headers(tree):
     """Return the text of the headers that are installed, or None."""
     texts = [tree.text(f'client/{name}')
-             for name in ('coherd.h', 'coherd_cache.h')]
+             for name in ('coherd.h', 'coherd_status.h', 'coherd_cache.h')]
     return None if texts[0] is None else ''.join(filter(None, texts))
 
 
@@ -173,8 +173,8 @@ def _may_include(path, included):
             included.startswith('client/cli/')
     if path.startswith('client/examples/'):
         return included == 'coherd.h' or '/' not in included
-    if path == 'client/coherd_cache.h':
-        return included == 'coherd.h'
+    if re.match(r'client/coherd\w*\.h', path):
+        return re.match(r'coherd\w*\.h', included)
     if folder == 'client':
         return target in ('client', 'proto') and \
             not re.match(r'client/(cli|examples)/', included)

@@ -271,7 +271,8 @@ Test(client_cli_program, what_it_does_is_what_it_prints)
          "episodes: 2 targets invalidated, accepted as 0000000000001001:2\n"},
         {"printf 'a\\n\\nb\\nc' | $C invalidate pages - --json",
          "{\"topic\": \"pages\", \"events\": 3, "
-         "\"origin\": \"0000000000001001\", \"seq\": 5}\n"},
+         "\"origin\": \"0000000000001001\", \"seq\": 5, "
+         "\"token\": \"0000000000001001-5\", "},
         {"printf 'a\\n' | $C invalidate pages --key - --prefix p --soft",
          "2 targets"},
         {"seq 5000 | $C invalidate pages --stdin", "5000 targets"},

@@ -26,7 +26,7 @@ Test(client_publish, a_receipt_names_the_last_event_of_the_call)
     fake_start(&sidecar);
     for (int mode = COHERD_THREADED; mode <= COHERD_POLLED; mode++) {
         coherd_client *client = open_client((coherd_mode)mode);
-        coherd_receipt receipt = {0, 0};
+        coherd_receipt receipt = {.origin = 0};
         const uint64_t before = sidecar.seq;
         cr_assert_eq(
             coherd_invalidate(client, "t", targets, 3, &accepted, &receipt),

@@ -72,6 +72,10 @@ typedef struct fake {
     uint64_t payload_max;
     uint64_t ping_ms;
     uint64_t burst; /* send so many messages on topic "burst", once */
+    uint64_t features;
+    bool no_confirms;
+    bool no_awaits;
+    chd_local_confirmed confirmed; /* answers CONFIRM, and WHO */
 
     /* counters */
     uint64_t node;
@@ -86,7 +90,12 @@ typedef struct fake {
     uint64_t pings;
     uint64_t applied; /* position of the last APPLIED */
     uint64_t byes;
-    uint64_t ends; /* sessions that ended */
+    uint64_t confirms; /* and who the questions were about: */
+    uint64_t confirm_seq;
+    uint64_t whos;
+    uint64_t awaits;
+    uint64_t bound_ms; /* of the last HELLO */
+    uint64_t ends;     /* sessions that ended */
     uint64_t open;
     uint32_t *keys; /* of items whose target is a number, in order */
     size_t key_count;
@@ -186,6 +195,7 @@ static inline void fake_on_hello(fake *f, fake_session *s,
     f->hellos++;
     f->client = hello->client;
     f->pid = hello->pid;
+    f->bound_ms = hello->bound_ms;
     if (f->refuse_version) {
         chd_local_pack_error(&pack, CHD_LOCAL_ERR_VERSION, "too old");
         fake_queue(s, &pack);
@@ -205,10 +215,34 @@ static inline void fake_on_hello(fake *f, fake_session *s,
         .window_bytes = CHD_PUBLISH_WINDOW_BYTES,
         .payload_max = f->payload_max,
         .ping_interval_ms = f->ping_ms,
+        .features = f->features,
     };
     chd_local_pack_welcome(&pack, &welcome);
     fake_queue(s, &pack);
     s->greeted = true;
+}
+
+/* Answer, with one that is missing or none. */
+static inline void fake_confirm(fake *f, fake_session *s, uint64_t request,
+                                const char *missing)
+{
+    chd_local_confirmed confirmed = f->confirmed;
+    const chd_missing one = {
+        .node = 8,
+        .name = chd_bytes_str("web-2"),
+        .session = chd_bytes_str(missing == NULL ? "" : missing),
+    };
+    chd_pack pack = fake_pack(f);
+
+    confirmed.request = request;
+    confirmed.outcome =
+        missing == NULL ? confirmed.outcome : CHD_CONFIRM_MISSING;
+    const size_t at = chd_local_confirmed_open(&pack, &confirmed);
+    if (missing != NULL) {
+        chd_local_confirmed_add(&pack, &one);
+    }
+    chd_local_confirmed_close(&pack, at, missing != NULL);
+    fake_queue(s, &pack);
 }
 
 static inline void fake_on_subscribe(fake *f, fake_session *s,
@@ -316,6 +350,35 @@ static inline void fake_on_status(fake *f, fake_session *s, uint64_t request)
     }
 }
 
+static inline void fake_on_question(fake *f, fake_session *s,
+                                    const chd_local *local)
+{
+    chd_pack pack;
+
+    switch (local->type) {
+    case CHD_LOCAL_CONFIRM:
+        f->confirms++;
+        f->confirm_seq = local->u.ask.seq;
+        if (!f->no_confirms) {
+            fake_confirm(f, s, local->u.ask.request, NULL);
+        }
+        break;
+    case CHD_LOCAL_WHO:
+        f->whos++;
+        fake_confirm(f, s, local->u.request, "shop");
+        break;
+    default:
+        f->awaits++;
+        if (!f->no_awaits) {
+            pack = fake_pack(f);
+            chd_local_pack_request(&pack, CHD_LOCAL_AWAITED,
+                                   local->u.ask.request);
+            fake_queue(s, &pack);
+        }
+        break;
+    }
+}
+
 static inline void fake_on_message(fake *f, fake_session *s, chd_bytes message)
 {
     chd_local local;
@@ -368,6 +431,11 @@ static inline void fake_on_message(fake *f, fake_session *s, chd_bytes message)
     case CHD_LOCAL_BYE:
         f->byes++;
         s->closing = true;
+        break;
+    case CHD_LOCAL_CONFIRM:
+    case CHD_LOCAL_WHO:
+    case CHD_LOCAL_AWAIT:
+        fake_on_question(f, s, &local);
         break;
     default:
         abort();

@@ -50,7 +50,8 @@ static bool come_back(uint32_t session, uint64_t node, uint64_t next)
     rig_say(bench, session, chd_pack_bytes(&pack));
     const chd_local heard = rig_heard(bench);
     cr_assert_eq(heard.type, CHD_LOCAL_WELCOME);
-    cr_assert_eq(heard.u.welcome.features, CHD_FEATURE_REPLICATED);
+    cr_assert_eq(heard.u.welcome.features,
+                 CHD_FEATURE_REPLICATED | CHD_FEATURE_CONFIRMED);
     return heard.u.welcome.resumed;
 }
 

@@ -87,8 +87,8 @@ Test(dump, a_type_that_is_not_known_is_a_number)
         "TYPE 0 from 00000005");
     cr_assert_str_eq(dumped(chd_dump_local, chd_bytes_of("\x91\x63", 2)),
                      "TYPE 99");
-    cr_assert_str_eq(dumped(chd_dump_local, chd_bytes_of("\x91\x0a", 2)),
-                     "TYPE 10");
+    cr_assert_str_eq(dumped(chd_dump_local, chd_bytes_of("\x91\x0d", 2)),
+                     "TYPE 13");
 }
 
 Test(dump, a_line_is_cut_at_any_size)

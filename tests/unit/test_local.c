@@ -38,8 +38,8 @@ static void scan_good(const chd_pack *pack, chd_local_type type,
 
 Test(local, hello_comes_back_as_it_was_sent)
 {
-    const chd_local_hello sent = {1,    9,  UINT64_MAX, chd_bytes_str("shop"),
-                                  4711, 17, CHD_SEQ_MAX};
+    const chd_local_hello sent = {1,    9,  UINT64_MAX,  chd_bytes_str("shop"),
+                                  4711, 17, CHD_SEQ_MAX, 2000};
     chd_pack pack = pack_begin();
     chd_local local;
 
@@ -50,6 +50,7 @@ Test(local, hello_comes_back_as_it_was_sent)
     cr_assert_eq(local.u.hello.client, UINT64_MAX);
     cr_assert(chd_bytes_equal(local.u.hello.name, sent.name));
     cr_assert_eq(local.u.hello.pid, 4711);
+    cr_assert_eq(local.u.hello.bound_ms, 2000);
 }
 
 Test(local, hello_has_a_name_of_up_to_127_bytes_and_versions_in_order)
@@ -744,7 +745,7 @@ Test(local, nodes_and_members_may_have_more_fields_but_need_their_own)
 Test(local, a_type_that_is_not_known_is_for_the_receiver_to_judge)
 {
     static const uint64_t types[] = {
-        0, 10, 32, 43, UINT64_C(0x100000001), UINT64_MAX};
+        0, 13, 32, 45, UINT64_C(0x100000001), UINT64_MAX};
 
     for (size_t i = 0; i < CHD_COUNT(types); i++) {
         chd_pack pack = pack_begin();

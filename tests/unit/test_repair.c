@@ -426,7 +426,8 @@ Test(repair, a_vector_has_up_to_2048_ages_and_no_part_of_one)
 
 static bool is_repair(chd_bytes message)
 {
-    return message.ptr[2] >= CHD_MESH_FETCH && message.ptr[2] <= CHD_MESH_ACK;
+    return message.ptr[2] >= CHD_MESH_FETCH &&
+           message.ptr[2] <= CHD_MESH_TYPE_LAST;
 }
 
 Test(repair, cut_short_or_changed_they_are_refused_or_hold_together)

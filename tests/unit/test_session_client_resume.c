@@ -57,6 +57,43 @@ Test(session_client_resume, it_names_where_it_stopped_and_goes_on)
     NO_LEAKS();
 }
 
+/* The sidecar may not count as applied what the application was given before
+ * and has not dealt with. */
+Test(session_client_resume, it_says_when_what_came_before_is_applied)
+{
+    chd_client *client = make();
+
+    subscribe(client, "a");
+    again(client, false, 0);
+    expect(CHD_LOCAL_SUBSCRIBE);
+    say_begun(client, 1, 17);
+    const chd_mark begun = delivery.mark;
+    chd_client_disconnected(client, T0);
+    again(client, true, 0);
+    expect(CHD_LOCAL_RESUME);
+    expect_nothing();
+    cr_assert_eq(say_events(client, T0, 1, 1), CHD_OK);
+    const chd_mark later = delivery.mark;
+    chd_client_disconnected(client, T0);
+    again(client, true, 0);
+    expect(CHD_LOCAL_RESUME);
+    chd_client_applied(client, &begun);
+    drain(client);
+    expect_nothing();
+    chd_client_applied(client, &later);
+    drain(client);
+    const chd_local local = expect(CHD_LOCAL_APPLIED);
+    cr_assert_eq(local.u.applied.position, 0);
+    cr_assert_eq(local.u.applied.bytes, 0);
+    chd_client_disconnected(client, T0);
+    again(client, true, 0);
+    expect(CHD_LOCAL_RESUME);
+    expect(CHD_LOCAL_APPLIED);
+    expect_nothing();
+    chd_client_destroy(&client);
+    NO_LEAKS();
+}
+
 Test(session_client_resume, only_what_had_begun_is_resumed)
 {
     chd_client *client = make();
