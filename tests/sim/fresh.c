@@ -113,11 +113,12 @@ void sim_oracle_horizon(sim_app *app, uint64_t clock_ns)
     const uint64_t horizon_ns = chd_client_horizon_ns(app->client);
     chd_node_report report;
 
-    if (horizon_ns == app->horizon_ns || horizon_ns == 0 ||
-        !app->node->running) {
+    const bool is_new = horizon_ns != app->horizon_ns;
+
+    app->horizon_ns = horizon_ns;
+    if (!is_new || horizon_ns == 0 || !app->node->running) {
         return;
     }
-    app->horizon_ns = horizon_ns;
     chd_core_report_node(app->node->core, sim_node_clock(app->node), &report);
     if (app->sidecar == app->node->id && report.state == CHD_NODE_STARTING) {
         sim_fail(app->world, "horizon", "%s is fresh by a node that met nobody",
