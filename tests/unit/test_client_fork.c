@@ -17,6 +17,9 @@ static void in_child(int (*body)(coherd_client *), coherd_client *client)
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         alarm(60);
+        /* A callback in the parent may have held it. */
+        pthread_mutex_init(&saw.mutex, NULL);
+        pthread_cond_init(&saw.changed, NULL);
         _exit(body(client));
     }
     cr_assert_eq(waitpid(child, &status, 0), child);
@@ -48,8 +51,6 @@ static int use_it(coherd_client *client)
 {
     const coherd_target key = coherd_key("1");
 
-    pthread_mutex_init(&saw.mutex, NULL);
-    pthread_cond_init(&saw.changed, NULL);
     saw.resets = saw.events = 0;
     if (coherd_wait_connected(client, 30000) != COHERD_OK) {
         return 2;
