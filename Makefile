@@ -46,8 +46,9 @@ mode_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 # Warnings that follow the flow of values misfire on instrumented code.
 sanitised := -O1 -g -fno-omit-frame-pointer -Wno-format-truncation \
     -Wno-maybe-uninitialized -fno-sanitize-recover=all
-mode_asan := $(sanitised) -fsanitize=address,undefined
-mode_tsan := $(sanitised) -fsanitize=thread
+# The simulator has one thread: with TSan its seeds only prove that it works.
+mode_asan := $(sanitised) -fsanitize=address,undefined -DSIM_SEEDS_DEFAULT=200
+mode_tsan := $(sanitised) -fsanitize=thread -DSIM_SEEDS_DEFAULT=40
 mode_fuzz := $(filter-out -Wno-%,$(mode_asan)) -fsanitize=fuzzer-no-link
 # The next release, which still speaks ours, and one that no longer does.
 mode_next := $(mode_release) -DCHD_PROTOCOL_MIN=1 -DCHD_PROTOCOL_MAX=2

@@ -10,7 +10,9 @@
 #include "proto/base/clock.h"
 
 #define SIM_NODES_MAX 512
+#ifndef SIM_SEEDS_DEFAULT
 #define SIM_SEEDS_DEFAULT 500
+#endif
 #define SIM_HWM_CALM 1000
 
 /* X(CODE, name, what it does) */
