@@ -109,8 +109,9 @@ typedef struct coherd_cache_options {
     int64_t stale_ms;
 
     /* What is cached counts as missing while this client may be further
-     * behind than so.  0: no bound: without a connection the cache goes on
-     * serving what it has until its time to live ends. */
+     * behind than so, and nobody joins a load that began longer ago.  0: no
+     * bound: without a connection the cache goes on serving what it has until
+     * its time to live ends. */
     int64_t max_staleness_ms;
 
     coherd_on_reset on_reset;
@@ -219,8 +220,14 @@ COHERD_API coherd_err coherd_cache_invalidate(
     const coherd_publish_options *options, coherd_receipt *receipt);
 
 /* coherd_update for the topic of the cache.  Instances that have the key
- * cached replace its value, the newest by hybrid logical clock; others do not
- * store it.  Here the entry is dropped until the update comes back. */
+ * cached replace its value; others do not store it.  Here the entry is dropped
+ * until the update comes back.
+ *
+ * The newest value wins: by options->version, if both values have one, else by
+ * hybrid logical clock, which tells who published last and not who committed
+ * last.  Where several instances change a key, give each change a version,
+ * invalidations too, and let the loader tell it: a value then never gives way
+ * to an older one. */
 COHERD_API coherd_err coherd_cache_update(coherd_cache *cache,
                                           const coherd_entry *entry,
                                           const coherd_publish_options *options,

@@ -24,6 +24,9 @@ static bool hit(const effect *with, chd_shard *shard, chd_entry *entry)
     }
     if (with->event != NULL) {
         entry->hlc = chd_max_u64(entry->hlc, with->event->hlc);
+        entry->wanted = chd_max_u64(entry->wanted, with->event->version);
+    } else {
+        entry->wanted = UINT64_MAX; /* what was missed may be newer still */
     }
     entry->updated = false;
     if (entry->stale) {
@@ -133,18 +136,42 @@ static void apply_broadly(const effect *with)
 
 /* --- updates -------------------------------------------------------------- */
 
-/* The newest value wins.  An entry that was loaded knows of everything that
- * was applied before the load, so an update with an older clock may be part of
- * it or not: it is dropped rather than guessed.  An entry that is not there is
- * not made: its tags would not be known. */
+static bool has_versions(const chd_entry *entry, const coherd_event *event)
+{
+    return entry->shown.version != 0 && event->version != 0;
+}
+
+/* Tell whether an entry knows of an update already.  Versions, where both have
+ * one, say so even if who committed first published last, or published anew
+ * after its sidecar had died: its clock is then newer, and its value older. */
+static bool knows(const chd_entry *entry, const coherd_event *event)
+{
+    return has_versions(entry, event)
+               ? event->version <= entry->shown.version
+               : entry->updated && event->hlc <= entry->hlc;
+}
+
+/* Tell whether an update may be older than what the entry had to give way to,
+ * or to know.  An entry that was loaded knows of everything that was applied
+ * before the load, so an update with an older clock may be part of it or not:
+ * the entry is dropped rather than guessed. */
+static bool may_be_older(const chd_entry *entry, const coherd_event *event)
+{
+    return event->version < entry->wanted ||
+           (event->hlc <= entry->hlc &&
+            !(entry->updated && has_versions(entry, event)));
+}
+
+/* The newest value wins.  An entry that is not there is not made: its tags
+ * would not be known. */
 static void replace(coherd_cache *cache, chd_shard *shard, chd_entry *old,
                     const coherd_event *event)
 {
-    if (old->updated && event->hlc <= old->hlc) {
+    if (knows(old, event)) {
         return;
     }
     shard->stats.updates++;
-    if (cache->options.updates_drop || event->hlc <= old->hlc) {
+    if (cache->options.updates_drop || may_be_older(old, event)) {
         chd_shard_remove(shard, old);
         return;
     }
@@ -160,7 +187,8 @@ static void replace(coherd_cache *cache, chd_shard *shard, chd_entry *old,
     entry->hash = old->hash;
     entry->shown.version = event->version;
     entry->updated = true;
-    entry->hlc = event->hlc;
+    entry->hlc = chd_max_u64(old->hlc, event->hlc);
+    entry->wanted = old->wanted;
     entry->expires_ms = chd_cache_expiry_ms(cache->options.ttl_ms, entry->hash);
     if (!chd_shard_put(shard, entry)) {
         chd_entry_release(entry);

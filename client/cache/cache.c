@@ -208,7 +208,7 @@ void coherd_cache_close(coherd_cache **handle)
 
 /* --- looking up ----------------------------------------------------------- */
 
-static bool is_too_stale(const coherd_cache *cache)
+bool chd_cache_is_too_stale(const coherd_cache *cache)
 {
     const int64_t most_ms = cache->options.max_staleness_ms;
     return most_ms > 0 && coherd_staleness(cache->client) > (uint64_t)most_ms;
@@ -225,7 +225,7 @@ chd_entry *chd_cache_take(coherd_cache *cache, chd_shard *shard, uint64_t hash,
         chd_shard_remove(shard, entry);
         entry = NULL;
     }
-    if (entry == NULL || is_too_stale(cache)) {
+    if (entry == NULL || chd_cache_is_too_stale(cache)) {
         shard->stats.misses++;
         return NULL;
     }
@@ -246,7 +246,7 @@ chd_entry *chd_cache_look_again(const coherd_cache *cache,
     chd_entry *entry =
         chd_shard_find(shard, wanted->hash, wanted->key, wanted->key_len);
 
-    if (entry == NULL || entry->stale || is_too_stale(cache) ||
+    if (entry == NULL || entry->stale || chd_cache_is_too_stale(cache) ||
         chd_cache_now_ms() >= entry->expires_ms) {
         return NULL;
     }

@@ -56,6 +56,7 @@ struct chd_entry {
     chd_label *labels;
     size_t size;      /* what it costs in all                    */
     uint64_t hlc;     /* every event up to here is known to it   */
+    uint64_t wanted;  /* an older update may not take its place  */
     chd_entry *newer; /* in the queue                            */
     chd_entry *older;
     uint8_t key[];
@@ -81,6 +82,7 @@ typedef struct chd_flight {
     uint64_t hash;
     const void *key; /* of the caller who loads */
     size_t key_len;
+    uint64_t began_ns;
     pthread_t owner;
     pthread_cond_t landed;
     uint32_t waiting;
@@ -189,6 +191,9 @@ void chd_cache_apply_reset(coherd_cache *cache);
 
 /* Return the time that expiry counts in; it may lie some ms back. */
 uint64_t chd_cache_now_ms(void);
+
+/* Tell whether the client may be further behind than max_staleness_ms. */
+bool chd_cache_is_too_stale(const coherd_cache *cache);
 
 /* Return what somebody else has loaded since chd_cache_take found nothing good
  * for this key, with a reference for the caller, or NULL. */

@@ -245,6 +245,7 @@ static coherd_err lead(coherd_cache *cache, chd_shard *shard,
     chd_fill fill;
 
     flight->owner = pthread_self();
+    flight->began_ns = chd_lib_now_ns();
     pthread_cond_init(&flight->landed, NULL);
     flight->next = shard->flights;
     flight->listed = true;
@@ -275,6 +276,24 @@ static coherd_err lead(coherd_cache *cache, chd_shard *shard,
     return flight->err;
 }
 
+/* Return the load that a caller may wait for, or NULL.  While the client may
+ * be further behind than the bound, one that began longer ago than that may
+ * bring what is older, and nothing would have told. */
+static chd_flight *flight_to_join(const coherd_cache *cache, chd_shard *shard,
+                                  const chd_flight *wanted)
+{
+    chd_flight *flight =
+        find_flight(shard, wanted->hash, wanted->key, wanted->key_len);
+
+    if (flight != NULL && chd_cache_is_too_stale(cache) &&
+        chd_since(chd_lib_now_ns(), flight->began_ns) / CHD_MS >=
+            (uint64_t)cache->options.max_staleness_ms) {
+        unlist(shard, flight);
+        return NULL;
+    }
+    return flight;
+}
+
 /* Load, or wait for who loads, with the shard's mutex held.  *entry is what
  * may be served meanwhile, or NULL. */
 static coherd_err load(coherd_cache *cache, chd_shard *shard,
@@ -282,8 +301,7 @@ static coherd_err load(coherd_cache *cache, chd_shard *shard,
                        void *arg, chd_entry **entry)
 {
     chd_entry *stale = *entry;
-    chd_flight *other =
-        find_flight(shard, wanted->hash, wanted->key, wanted->key_len);
+    chd_flight *other = flight_to_join(cache, shard, wanted);
     chd_flight flight = *wanted;
     coherd_err err = COHERD_OK;
     int cause = 0;

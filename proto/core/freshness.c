@@ -28,6 +28,18 @@ static uint64_t silent_span(const chd_core *core)
     return CHD_SILENT_PINGS * core->config.ping_interval;
 }
 
+/* From when on a node counts that we meet now, or again.  No session was told
+ * to be fresher than we are, so what is accepted later than that need not go
+ * unnoticed: above all what a restarted sidecar has accepted before we heard
+ * of it, because its predecessor has held us back since it died. */
+static uint64_t met_ns(const chd_core *core)
+{
+    uint64_t holder;
+    const uint64_t horizon_ns = chd_core_horizon_ns(core, core->now, &holder);
+
+    return horizon_ns == 0 ? core->now.mono_ns : horizon_ns;
+}
+
 void chd_core_alive(chd_core *core, uint64_t node, uint64_t when_ns)
 {
     chd_counted *counted = chd_horizon_find(&core->horizon, node);
@@ -36,7 +48,7 @@ void chd_core_alive(chd_core *core, uint64_t node, uint64_t when_ns)
         return;
     }
     if (counted == NULL) {
-        counted = chd_horizon_add(&core->horizon, node, core->now.mono_ns);
+        counted = chd_horizon_add(&core->horizon, node, met_ns(core));
         if (counted != NULL) {
             counted->alive_ns = when_ns;
         }
@@ -45,7 +57,7 @@ void chd_core_alive(chd_core *core, uint64_t node, uint64_t when_ns)
     counted->alive_ns = chd_max_u64(counted->alive_ns, when_ns);
     if (counted->state != CHD_COUNTING_ALIVE && when_ns > counted->dead_ns) {
         if (counted->state == CHD_COUNTING_NOT) {
-            counted->since_ns = core->now.mono_ns;
+            counted->since_ns = met_ns(core);
         }
         chd_horizon_set(&core->horizon, counted, CHD_COUNTING_ALIVE);
     }

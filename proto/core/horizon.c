@@ -46,19 +46,19 @@ static chd_counted *find_place(chd_horizon *horizon)
 }
 
 chd_counted *chd_horizon_add(chd_horizon *horizon, uint64_t node,
-                             uint64_t now_ns)
+                             uint64_t since_ns)
 {
     chd_counted *counted = find_place(horizon);
 
     if (counted == NULL) {
         horizon->refused_ns =
-            horizon->refused_ns == 0 ? now_ns : horizon->refused_ns;
+            horizon->refused_ns == 0 ? since_ns : horizon->refused_ns;
         return NULL;
     }
     *counted = (chd_counted){
         .node = node,
-        .since_ns = now_ns,
-        .alive_ns = now_ns,
+        .since_ns = since_ns,
+        .alive_ns = since_ns,
     };
     chd_horizon_set(horizon, counted, CHD_COUNTING_ALIVE);
     return counted;

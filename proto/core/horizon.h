@@ -27,11 +27,11 @@ typedef struct chd_counted {
     uint64_t refuses_ns;   /* its sessions serve nothing staler, whoever is
                               silent; 0: they may                           */
     chd_fresh fresh;       /* we have what it accepted; our clock             */
-    uint64_t since_ns; /* when we met, or it returned: what it accepted before
-                          does not count as missed                          */
-    uint64_t alive_ns; /* when it was last heard by anybody               */
-    uint64_t dead_ns;  /* only a later sign of life counts                */
-    uint64_t last;     /* LEFT: its last event; DEAD: the highest claimed */
+    uint64_t since_ns;    /* how fresh we were when we met, or it returned: what
+                          it accepted before does not count as missed       */
+    uint64_t alive_ns;    /* when it was last heard by anybody               */
+    uint64_t dead_ns;     /* only a later sign of life counts                */
+    uint64_t last;        /* LEFT: its last event; DEAD: the highest claimed */
     uint64_t answered_ns; /* when we asked what it last answered by VECTOR   */
     uint64_t asked_ns;    /* when it was last asked for VECTOR               */
 } chd_counted;
@@ -55,10 +55,10 @@ void chd_horizon_fini(chd_horizon *horizon);
 /* Find a node; NULL when it is not known. */
 chd_counted *chd_horizon_find(const chd_horizon *horizon, uint64_t node);
 
-/* Add a node that is not known yet: it counts from now on.  NULL when there is
- * no room, which holds freshness back. */
+/* Add a node that is not known yet: it counts from this time on.  NULL when
+ * there is no room, which holds freshness back. */
 chd_counted *chd_horizon_add(chd_horizon *horizon, uint64_t node,
-                             uint64_t now_ns);
+                             uint64_t since_ns);
 
 /* Note that there is room again, if so, for nodes that found none. */
 void chd_horizon_forgive(chd_horizon *horizon);

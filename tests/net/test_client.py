@@ -60,6 +60,21 @@ class Sidecar(NetTest):
         self.all_hear([application, listener],
                       *self.mesh.session(second).publish(KEY))
 
+    def test_a_flush_waits_for_one_other_and_not_for_who_is_cut_off(self):
+        first, second, third = self.mesh.start(
+            3, {'partition.policy': 'strict'})
+        application = self.mesh.probe(first, 't')
+        listener = self.mesh.session(second, 't')
+        third.freeze()
+        for _ in range(2):
+            done = application.do('accept', 't', 'k')
+            self.assertEqual(application.do('flush', 30000)['result'],
+                             'COHERD_OK')
+            self.all_hear([listener], int(done['origin'], 16), done['seq'])
+            first.wait_member(third, 'silent')
+        third.thaw()
+        first.wait_sees(first, second, third)
+
     def test_a_full_window_is_told_and_all_that_it_took_arrives(self):
         """An outage without end: the window is bounded, and no publish is
         swallowed."""

@@ -410,10 +410,13 @@ Test(core_freshness, one_that_was_settled_and_is_heard_counts_from_then_on)
     tell(78, now(), NULL, NULL);
     PASS(500, 78);
     assert_staleness(0, 0);
+    PASS(500, 78);
+    const uint64_t fresh_ns = now();
+    rig_pass(bench, 100 * CHD_MS);
     tell(78, now(), NULL, &heard);
-    cr_assert_eq(chd_core_counts_since(bench->core, 77), now());
+    cr_assert_eq(chd_core_counts_since(bench->core, 77), fresh_ns);
     PASS(1000, 78);
-    assert_staleness(10500 + 500 + 1000, 77);
+    assert_staleness(10500 + 1100 + 1000, 77);
     finish();
 }
 
@@ -429,6 +432,24 @@ Test(core_freshness, a_node_that_was_replaced_is_settled)
     tell(79, now(), NULL, NULL);
     PASS(500, 79);
     assert_staleness(0, 0);
+    finish();
+}
+
+/* It may have accepted events before we heard of it. */
+Test(core_freshness, who_replaces_a_node_counts_from_when_that_was_last_known)
+{
+    rig_join(bench, 77, 2);
+    const uint32_t peer = bench->dialled;
+    const uint64_t known_ns = now();
+    pong(77, known_ns, 0, 0);
+    pass(1000, nobody);
+    rig_control(bench, peer, rig_hello(buf, 79, CHD_MESH_WELCOME, 2, 3));
+    cr_assert_eq(chd_core_counts_since(bench->core, 79), known_ns);
+    pass(1500, nobody);
+    tell(79, now(), NULL, NULL);
+    pass(500, nobody);
+    cr_assert_eq(bench->traces[CHD_TRACE_PEER_SETTLED], 1);
+    assert_staleness(3000, 79);
     finish();
 }
 

@@ -82,7 +82,7 @@ Test(session_client_window, a_full_window_has_room_again_after_receipts)
     NO_LEAKS();
 }
 
-/* Whatever is left of the window, a message stands in it whole, or not. */
+/* Whatever is left of the window, a message is in it whole or not at all. */
 Test(session_client_window, the_last_message_that_fits_is_whole)
 {
     for (size_t first = 0; first < 64; first++) {
