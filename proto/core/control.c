@@ -178,6 +178,8 @@ static chd_peer *find_claimed(chd_core *core, control *message,
     if (peer != NULL && peer->node != 0 &&
         peer->node != message->header.sender && chd_core_member_answers(peer)) {
         examine_claim(core, message, peer, out);
+        /* Whatever the address is, its node accepts events already. */
+        chd_core_alive(core, message->header.sender, core->now.mono_ns);
         return NULL;
     }
     if (peer == NULL) {

@@ -26,6 +26,10 @@ static void forgive_lost_time(chd_core *core)
             peer->hears_us_ns = forgive(core, peer->hears_us_ns, gap);
         }
     }
+    for (uint32_t i = 0; i < core->horizon.high; i++) {
+        chd_counted *counted = &core->horizon.all[i];
+        counted->alive_ns = forgive(core, counted->alive_ns, gap);
+    }
 }
 
 /* Repeat the head on the PUB socket: proof that the link lives, and that

@@ -234,7 +234,7 @@ static unsigned setting(const char *name, unsigned value, unsigned most)
 
 static double median(const result *results, unsigned count, bool p99)
 {
-    double all[ROUNDS_MAX];
+    double all[ROUNDS_MAX] = {0};
 
     for (unsigned i = 0; i < count; i++) {
         all[i] = p99 ? results[i].p99 : results[i].p50;

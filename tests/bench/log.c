@@ -96,7 +96,7 @@ static int compare(const void *a, const void *b)
 
 static void row(const char *what, uint64_t keys, unsigned rounds)
 {
-    double ns[ROUNDS_MAX];
+    double ns[ROUNDS_MAX] = {0};
 
     for (unsigned i = 0; i < rounds; i++) {
         ns[i] = fill(keys);

@@ -28,8 +28,8 @@ static uint64_t counts_since(const sim_node *node, const sim_origin *origin)
 static bool is_open(const sim_world *world)
 {
     static const sim_fault faults[] = {
-        SIM_FREEZE, SIM_PARTITION, SIM_ONEWAY, SIM_STALL,
-        SIM_SPARSE, SIM_DNS,       SIM_MOVE,   SIM_ALIAS,
+        SIM_PARTITION, SIM_ONEWAY, SIM_STALL, SIM_SPARSE,
+        SIM_DNS,       SIM_MOVE,   SIM_ALIAS,
     };
 
     for (size_t i = 0; i < CHD_COUNT(faults); i++) {
@@ -40,6 +40,17 @@ static bool is_open(const sim_world *world)
     return world->options.fault_ns != 0;
 }
 
+/* Tell whether others may have taken a node for dead because it stood still,
+ * and not have heard it again. */
+static bool is_frozen(const sim_node *node)
+{
+    const sim_world *world = node->world;
+
+    return node->frozen ||
+           (node->thawed_ns != 0 && chd_since(world->now_ns, node->thawed_ns) <
+                                        world->options.dead_after);
+}
+
 /* Tell whether a node that could be asked has an event. */
 static bool is_elsewhere(const sim_node *node, const sim_known *known)
 {
@@ -47,7 +58,7 @@ static bool is_elsewhere(const sim_node *node, const sim_known *known)
 
     for (uint32_t n = 0; n < world->node_count; n++) {
         const sim_node *other = world->nodes[n];
-        if (other != node && other->running &&
+        if (other != node && other->running && !is_frozen(other) &&
             sim_known_is_held_by(known, other->number) &&
             sim_oracle_could_ask(node, other)) {
             return true;
@@ -66,7 +77,8 @@ static bool must_count(const sim_node *node, const sim_origin *origin,
     const uint64_t met_ns = node->greeted_ns[index];
 
     return is_open(node->world) && met_ns != 0 && known->at_ns > met_ns &&
-           (origin->alive || is_elsewhere(node, known));
+           (origin->alive ? !is_frozen(node->world->nodes[origin->node - 1])
+                          : is_elsewhere(node, known));
 }
 
 static void check_origin(sim_app *app, const sim_origin *origin,

@@ -135,6 +135,7 @@ void sim_node_start(sim_node *node)
     node->refused = 0;
     node->gaps = 0;
     node->log_bytes_max = 0;
+    node->thawed_ns = 0;
     memset(node->met, 0, sizeof(node->met));
     memset(node->greeted_ns, 0, sizeof(node->greeted_ns));
     set_clock(node);
@@ -242,6 +243,7 @@ static void thaw(void *who, uint64_t token)
     if (node->running && node->frozen && node->life == token &&
         world->now_ns >= node->frozen_until_ns) {
         node->frozen = false;
+        node->thawed_ns = world->now_ns;
         sim_tell(&world->transcript, world->now_ns, node->name, "thaws");
         sim_node_wake(node);
     }

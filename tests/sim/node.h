@@ -63,6 +63,7 @@ struct sim_node {
     sim_stream *sessions[SIM_SESSIONS_MAX];
 
     /* for the oracles */
+    uint64_t thawed_ns;     /* when last; 0: never */
     uint64_t log_bytes_max; /* as seen once a second                */
     uint64_t losses;    /* of events on their way to it, or before it heard */
     uint64_t greetings; /* HELLO and WELCOME that it was fed, and origins

@@ -276,6 +276,27 @@ Test(core_freshness, one_that_is_not_listed_any_more_is_dead_when_silent)
     finish();
 }
 
+/* The silence was ours: nobody is dead before it had the time to speak. */
+Test(core_freshness, who_stood_still_takes_nobody_for_dead)
+{
+    rig_list(bench, 2);
+    rig_join(bench, 77, 2);
+    rig_join(bench, 78, 3);
+    pong(77, now(), 0, 0);
+    pong(78, now(), 0, 0);
+    rig_pass(bench, 30 * CHD_SECOND);
+    for (int turn = 0; turn < 5; turn++) {
+        assert_staleness(30000, 77);
+        rig_turn(bench);
+    }
+    cr_assert_eq(bench->traces[CHD_TRACE_PEER_SETTLED], 0);
+    pass(9000, nobody);
+    assert_staleness(39000, 77);
+    pass(1500, nobody);
+    assert_staleness(0, 0);
+    finish();
+}
+
 static void be_strict(void)
 {
     chd_core_config config = rig_config();

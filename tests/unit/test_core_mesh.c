@@ -112,10 +112,9 @@ Test(core_mesh, no_damaged_message_hurts)
             message = rig_hello(buf, 78, (chd_mesh_type)type, 3, 1);
         } else if (type == CHD_MESH_PING || type == CHD_MESH_PONG) {
             message = rig_ping(buf, 77, (chd_mesh_type)type);
-        } else if (type >= CHD_MESH_FETCH && type <= CHD_MESH_VECTOR) {
-            continue; /* test_core_repair.c */
-        } else if (type >= CHD_MESH_WANT) {
-            continue; /* test_core_confirm.c */
+        } else if ((type >= CHD_MESH_FETCH && type <= CHD_MESH_VECTOR) ||
+                   type >= CHD_MESH_WANT) {
+            continue; /* test_core_repair.c, test_core_confirm.c */
         } else if (type == CHD_MESH_ACK) {
             message = rig_ack(buf, 77, RIG_NODE, 3);
         } else if (type != CHD_MESH_REFUSE) {
