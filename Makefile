@@ -88,10 +88,11 @@ sim_src := $(call find_c,tests/sim tests/scenario)
 support_src := $(call find_c,tests/support)
 unit_src := $(call find_c,tests/unit)
 net_src := $(call find_c,tests/net)
+compare_src := $(call find_c,tests/bench/compare)
 other_src := $(call find_c,tests/stress tests/bench tests/fuzz)
 example_src := $(call find_c,client/examples client/examples/*)
 ours := $(proto_src) $(broker_src) $(cli_src) $(client_src) $(sim_src) \
-    $(support_src) $(unit_src) $(net_src) $(other_src)
+    $(support_src) $(unit_src) $(net_src) $(compare_src) $(other_src)
 
 so := libcoherd.so
 so_file := $(so).$(VERSION)
@@ -182,9 +183,15 @@ $(priv)/fuzz/%: $(obj)/tests/fuzz/%.o $(test_libs)
 	$(call link,-fsanitize=fuzzer $(call libs_of,msgpack))
 $(helpers): $(priv)/bin/%: $(obj)/tests/net/%.o $(lib)/libcoherd.a $(test_libs)
 	$(call link,$(call libs_of,$(broker_pkgs)))
-$(call tests_of,stress) $(call tests_of,bench): $(priv)/%: $(obj)/tests/%.o \
-        $(lib)/libcoherd.a $(test_libs)
+# What users do not see is counted too, so the library stands here in parts.
+$(priv)/bench/micro: $(obj)/tests/bench/micro.o $(call objs,$(client_src)) \
+        $(test_libs)
+	$(call link,$(call libs_of,msgpack))
+$(call tests_of,stress) $(filter-out %/micro,$(call tests_of,bench)): \
+        $(priv)/%: $(obj)/tests/%.o $(lib)/libcoherd.a $(test_libs)
 	$(call link,$(call libs_of,$(broker_pkgs)) -lm)
+$(priv)/bin/compare: $(call objs,$(compare_src)) $(lib)/libcoherd.a
+	$(call link,$(call libs_of,libzmq hiredis msgpack))
 $(BUILD)/test/coherd-%: FORCE
 	$(again) VARIANT=$* $(BUILD)/$*/bin/coherd
 	$(Q)mkdir -p $(@D) && cp -u $(BUILD)/$*/bin/coherd $@
@@ -236,8 +243,26 @@ fuzz:  ## every fuzzer for FUZZ_SECONDS (60)
 	$(again) VARIANT=fuzz check-fuzz
 check-fuzz: $(call tests_of,fuzz)
 	$(run) fuzz
-bench: all $(call tests_of,bench)  ## run the benchmarks
-	$(Q)set -e; for b in $(call tests_of,bench); do CHD_BIN=$(bin) $$b; done
+bench:  ## coherd beside Redis, NATS and bare chains, as a table (BENCH_ROUNDS=5, BENCH_QUICK=1)
+	$(Q)deploy/install-deps --build --bench
+	$(again) run-bench
+run-bench: all $(priv)/bin/compare
+	$(Q)CHD_BIN=$(bin) CHD_VERSION=$(VERSION) PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 -m tests.bench.compare $(priv)/bin/compare \
+	    --out $(BUILD)/bench $(BENCH_ARGS)
+bench-library: all $(priv)/bench/cache $(priv)/bench/staleness  ## what a cache hit, a fill and a question for staleness cost
+	$(Q)set -e; for b in cache staleness; do CHD_BIN=$(bin) $(priv)/bench/$$b; done
+bench-check:  ## instructions of single operations against the baseline, and the table's own test
+	$(Q)deploy/install-deps --build --count
+	$(again) count
+bench-baseline:  ## the same, and make what is counted the baseline
+	$(Q)deploy/install-deps --build --count
+	$(again) count COUNT_ARGS=--store
+count: $(priv)/bench/micro
+	$(Q)PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m tests.bench.micro $< \
+	    $(COUNT_ARGS)
+	$(Q)PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m unittest -q \
+	    tests.bench.compare.test_judge
 tidy: all  ## layering, symbols, shape, documents that match the code
 	$(run) tidy
 lint: all  ## everything that reads the sources
@@ -282,11 +307,12 @@ uninstall:  ## remove what install put there
 clean:  ## remove everything that was built
 	rm -rf $(BUILD)
 help:  ## this list
-	@awk -F ':|  ## ' '/^[a-z-]+:.*  ## / { printf "%-11s %s\n", $$1, $$NF }' \
+	@awk -F ':|  ## ' '/^[a-z-]+:.*  ## / { printf "%-14s %s\n", $$1, $$NF }' \
 	    Makefile
 
 FORCE:
 .PHONY: all build deps demo show test check unit sim sim-mutants net stress asan check-asan tsan \
-    check-tsan fuzz check-fuzz bench tidy lint format install uninstall clean \
+    check-tsan fuzz check-fuzz bench run-bench bench-library \
+    bench-check bench-baseline count tidy lint format install uninstall clean \
     help FORCE
 -include $(patsubst %.c,$(obj)/%.d,$(ours))
