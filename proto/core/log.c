@@ -483,7 +483,14 @@ uint64_t chd_log_mark(chd_log *log)
 
 chd_log_cursor chd_log_cursor_at_end(const chd_log *log)
 {
-    return (chd_log_cursor){.number = log->end};
+    chd_log_cursor cursor = {.number = log->end};
+
+    if (log->tail != NONE) {
+        cursor.page = log->tail;
+        cursor.offset = log->pages[log->tail].used;
+        cursor.stamp = log->pages[log->tail].stamp;
+    }
+    return cursor;
 }
 
 bool chd_log_overran(const chd_log *log, const chd_log_cursor *cursor)
