@@ -130,7 +130,9 @@ static void two_with_the_same_address(sim_world *world)
                         "[ 4773ms] node-3 peer_deaf_to_us node-1 silent_ms=272 "
                         "received=0\n"
                         "[15471ms] node-1 peer_address_conflict node-3 known=0 "
-                        "listed=1\n");
+                        "listed=1\n"
+                        "[15501ms] node-2 peer_settled node-3 received=0 "
+                        "silent_ms=10727\n");
 }
 
 static void our_own_address(sim_world *world)
