@@ -487,7 +487,7 @@ typedef struct coherd_publish_options {
     /* Do not block: call this in the place of the other callbacks when what
      * wait says has happened, or with the error that the call would have
      * returned.  Not for COHERD_WAIT_NONE; the call returns COHERD_ERR_LIMIT
-     * when 256 are outstanding.  Not called any more after coherd_close, nor
+     * when 128 are outstanding.  Not called any more after coherd_close, nor
      * in a child after fork. */
     void (*on_receipt)(coherd_client *client, const coherd_receipt *receipt,
                        coherd_err err, void *arg);

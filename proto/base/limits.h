@@ -146,6 +146,9 @@
 #define CHD_CONFIRMS_MAX 256
 #define CHD_AWAITS_MAX 256
 
+/* Of each, by one session.  More: refused. */
+#define CHD_SESSION_ASKS_MAX 128
+
 /* Origins of which a node is asked how far its sessions have applied them.
  * More: not answered until others are not asked for any more; it is asked
  * again. */
@@ -164,7 +167,7 @@
 #define CHD_BOUND_MS_MAX ((uint64_t)365 * 24 * 3600 * 1000)
 
 /* Questions of one client under way.  More: COHERD_ERR_LIMIT. */
-#define CHD_CLIENT_ASKS_MAX 256
+#define CHD_CLIENT_ASKS_MAX CHD_SESSION_ASKS_MAX
 
 /* EVENTS messages that wait behind a gap.  More: fetched again. */
 #define CHD_HOLD_BYTES_MAX ((size_t)2 * 1024 * 1024)

@@ -141,8 +141,39 @@ void chd_core_superseded(chd_core *core, uint64_t number)
     for (uint32_t i = 0; i < core->session_high; i++) {
         chd_session *session = &core->sessions[i];
         if (session->open && session->cursor.number <= number) {
+            /* What stands for it may be superseded in turn. */
             session->passed.owed = chd_log_end(core->log);
+            core->confirms->watched = session->passed.owed;
         }
+    }
+}
+
+void chd_core_watch(chd_core *core)
+{
+    uint64_t watched = 0;
+
+    for (uint32_t i = 0; i < core->session_high; i++) {
+        const chd_session *session = &core->sessions[i];
+        if (!session->open) {
+            continue;
+        }
+        if (session->fresh_due) {
+            watched = chd_max_u64(watched, session->fresh_number);
+        }
+        if (session->cursor.number < session->passed.owed) {
+            watched = chd_max_u64(watched, session->passed.owed);
+        }
+    }
+    core->confirms->watched = watched;
+}
+
+/* What was known of the sessions that were connected then says nothing of one
+ * that comes back with what it had. */
+void chd_core_wants_doubt(chd_core *core)
+{
+    for (uint32_t i = 0; i < CHD_WANTS_MAX; i++) {
+        core->confirms->wants[i].applied = 0;
+        core->confirms->wants[i].pending = 0;
     }
 }
 
@@ -159,17 +190,24 @@ const chd_want *chd_core_want_of(const chd_core *core, uint64_t origin)
     return NULL;
 }
 
-/* A place for one more, which may be that of one nobody asks for any more. */
+/* A place for one more: that of one nobody asks for any more, else of the one
+ * that was answered and not asked for again for longest. */
 static chd_want *find_place(chd_core *core)
 {
+    chd_want *answered = NULL;
+
     for (uint32_t i = 0; i < CHD_WANTS_MAX; i++) {
         chd_want *want = &core->confirms->wants[i];
         if (!want->used ||
             chd_elapsed(core->now.mono_ns, want->asked_ns, WANT_FORGET)) {
             return want;
         }
+        if (want->applied >= want->seq &&
+            (answered == NULL || want->asked_ns < answered->asked_ns)) {
+            answered = want;
+        }
     }
-    return NULL;
+    return answered;
 }
 
 chd_want *chd_core_want(chd_core *core, uint64_t origin, uint64_t seq)
@@ -270,7 +308,6 @@ void chd_core_wants_turn(chd_core *core, chd_out *out)
     chd_confirms *confirms = core->confirms;
 
     note_all_passed(core);
-    confirms->watched = 0;
     confirms->want_count = 0;
     for (uint32_t i = 0; i < CHD_WANTS_MAX; i++) {
         chd_want *want = &confirms->wants[i];
@@ -376,10 +413,24 @@ void chd_core_awaits_turn(chd_core *core, chd_out *out)
     }
 }
 
+static bool has_share(const chd_confirms *confirms, uint32_t index)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < CHD_AWAITS_MAX; i++) {
+        count +=
+            confirms->awaits[i].used && confirms->awaits[i].session == index;
+    }
+    return count < CHD_SESSION_ASKS_MAX;
+}
+
 bool chd_core_on_await(chd_core *core, uint32_t index, const chd_local_ask *ask)
 {
     chd_confirms *confirms = core->confirms;
 
+    if (!has_share(confirms, index)) {
+        return false;
+    }
     for (uint32_t i = 0; i < CHD_AWAITS_MAX; i++) {
         if (!confirms->awaits[i].used) {
             confirms->awaits[i] = (chd_await){
@@ -394,4 +445,16 @@ bool chd_core_on_await(chd_core *core, uint32_t index, const chd_local_ask *ask)
         }
     }
     return false;
+}
+
+void chd_core_await_end(chd_core *core, uint32_t index, uint64_t request)
+{
+    for (uint32_t i = 0; i < CHD_AWAITS_MAX; i++) {
+        chd_await *await = &core->confirms->awaits[i];
+        if (await->used && await->session == index &&
+            await->request == request) {
+            await->used = false;
+            core->confirms->await_count--;
+        }
+    }
 }

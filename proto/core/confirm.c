@@ -324,9 +324,20 @@ void chd_core_on_who(chd_core *core, uint32_t index, uint64_t request)
             return;
         }
     }
+    chd_core_await_end(core, index, request);
 }
 
 /* --- what is due ---------------------------------------------------------- */
+
+static bool has_share(const chd_confirms *confirms, uint32_t index)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < CHD_CONFIRMS_MAX; i++) {
+        count += confirms->all[i].used && confirms->all[i].session == index;
+    }
+    return count < CHD_SESSION_ASKS_MAX;
+}
 
 bool chd_core_on_confirm(chd_core *core, uint32_t index,
                          const chd_local_ask *ask)
@@ -335,6 +346,9 @@ bool chd_core_on_confirm(chd_core *core, uint32_t index,
     const bool is_accepted =
         ask->origin == core->config.node && ask->seq <= core->head;
 
+    if (!has_share(confirms, index)) {
+        return false;
+    }
     for (uint32_t i = 0; i < CHD_CONFIRMS_MAX; i++) {
         chd_confirm *confirm = &confirms->all[i];
         if (!confirm->used) {
@@ -358,9 +372,10 @@ bool chd_core_on_confirm(chd_core *core, uint32_t index,
 /* Sessions of this node are asked like those of any other. */
 static void look_at_own(chd_core *core, chd_confirm *confirm)
 {
-    const chd_want *want = chd_core_want(core, confirm->origin, confirm->seq);
+    const chd_want *want =
+        confirm->own ? NULL : chd_core_want_of(core, confirm->origin);
 
-    if (!confirm->own && want != NULL && want->applied >= confirm->seq) {
+    if (want != NULL && want->applied >= confirm->seq) {
         confirm->own = true;
         confirm->applied += want->refusing == 0;
         confirm->refusing += want->refusing > 0;
@@ -416,15 +431,15 @@ void chd_core_confirms_turn(chd_core *core, chd_out *out)
     chd_confirms *confirms = core->confirms;
 
     confirms->due_ns = CHD_NEVER_NS;
+    chd_core_watch(core);
     if (confirms->confirm_count + confirms->await_count +
             confirms->want_count ==
         0) {
-        confirms->watched = 0;
         return;
     }
     for (uint32_t i = 0; i < CHD_CONFIRMS_MAX; i++) {
         const chd_confirm *confirm = &confirms->all[i];
-        if (confirm->used) {
+        if (confirm->used && !confirm->own) {
             (void)chd_core_want(core, confirm->origin, confirm->seq);
         }
     }

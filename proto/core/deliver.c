@@ -267,6 +267,7 @@ static void send_fresh(chd_core *core, uint32_t index, chd_out *out)
 
     if (!session->fresh_due || session->reset != 0 ||
         session->cursor.number < session->fresh_number ||
+        session->cursor.number < session->passed.owed ||
         !chd_out_has_room(out, 1, FRAME_SLACK)) {
         return;
     }

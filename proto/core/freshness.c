@@ -365,8 +365,9 @@ static void settle(chd_core *core, chd_counted *dead, chd_out *out)
     chd_horizon_set(&core->horizon, dead, CHD_COUNTING_NOT);
 }
 
-/* Nobody hears it, for longer than the policy waits; or it is silent, and DNS
- * has dropped it or another node has its place. */
+/* Nobody hears it, for longer than the policy waits; or it is silent, and
+ * another node has its place, or DNS has answered without it since it was heard
+ * last: an answer from before may have been too early for it. */
 static bool is_dead(const chd_core *core, const chd_counted *counted)
 {
     const uint64_t silent = chd_since(core->now.mono_ns, counted->alive_ns);
@@ -375,9 +376,13 @@ static bool is_dead(const chd_core *core, const chd_counted *counted)
     if (peer == NULL) {
         return silent >= core->config.dead_after;
     }
-    if (!peer->listed || peer->self || peer->alias ||
-        (peer->node != 0 && peer->node != counted->node)) {
+    if (peer->self || peer->alias ||
+        (peer->node != 0 && peer->node != counted->node) ||
+        (!peer->listed && core->dns_answer_ns >= counted->alive_ns)) {
         return silent >= silent_span(core);
+    }
+    if (!peer->listed) {
+        return silent >= core->config.dead_after;
     }
     return !core->config.strict && silent >= core->config.dead_after;
 }

@@ -96,7 +96,10 @@ static void on_hello(chd_core *core, uint32_t index,
     session->fresh_sent_ns = core->now.mono_ns;
     session->resuming = can_resume(core, hello, &session->cursor);
     session->passed.unsure = session->resuming;
-    if (!session->resuming) {
+    if (session->resuming) {
+        session->passed.owed = chd_log_end(core->log);
+        chd_core_wants_doubt(core);
+    } else {
         session->cursor.number = 0;
         chd_core_skip_to_newest(core, session);
     }
@@ -319,6 +322,8 @@ static void note_fresh(chd_core *core, uint32_t index, uint64_t c0)
     session->fresh_c0 = c0;
     session->fresh_number = chd_log_end(core->log);
     session->fresh_due = session->fresh_ns != 0;
+    core->confirms->watched =
+        chd_max_u64(core->confirms->watched, session->fresh_number);
 }
 
 static void on_ping(chd_core *core, uint32_t index, uint64_t c0, chd_out *out)

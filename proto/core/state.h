@@ -255,6 +255,10 @@ void chd_core_hurry_later(chd_core *core, bool waits, bool progress);
 /* An entry of the log has left it, as a later one stands for it, which has just
  * been appended; who has not read the one has to read the other. */
 void chd_core_superseded(chd_core *core, uint64_t number);
+/* Note what sessions have yet to read, so that it is not lost to them. */
+void chd_core_watch(chd_core *core);
+/* A session goes on that may not have applied what it was given. */
+void chd_core_wants_doubt(chd_core *core);
 /* Tell whether a session has not applied everything before number in the log,
  * and may serve what it has nevertheless. */
 bool chd_core_session_lacks(const chd_core *core, uint32_t index,
@@ -275,6 +279,8 @@ void chd_core_awaits_turn(chd_core *core, chd_out *out);
  * no room for that. */
 bool chd_core_on_await(chd_core *core, uint32_t index,
                        const chd_local_ask *ask);
+/* It does not wait any more. */
+void chd_core_await_end(chd_core *core, uint32_t index, uint64_t request);
 
 /* confirm.c: sessions that wait until an event is applied everywhere. */
 

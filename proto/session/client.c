@@ -351,7 +351,9 @@ static chd_err on_fresh(chd_client *client, const chd_delivery *delivery)
     if (c0 > client->c0) {
         return CHD_ERANGE; /* we never said so */
     }
-    chd_fresh_promise(&client->fresh, &promise, client->applied.position);
+    if (client->before.connection == 0) {
+        chd_fresh_promise(&client->fresh, &promise, client->applied.position);
+    }
     return CHD_OK;
 }
 
@@ -661,7 +663,8 @@ void chd_client_written(chd_client *client, size_t len)
 void chd_client_applied(chd_client *client, const chd_mark *mark)
 {
     if (mark->connection > client->before.connection ||
-        mark->bytes >= client->before.bytes) {
+        (mark->connection == client->before.connection &&
+         mark->bytes >= client->before.bytes)) {
         client->before = (chd_mark){.connection = 0};
     }
     if (client->state == DETACHED || mark->connection != client->connection ||
@@ -749,7 +752,7 @@ void chd_client_ask_who(chd_client *client, uint64_t request)
 
 void chd_client_ask_end(chd_client *client, uint64_t request)
 {
-    (void)chd_asks_end(&client->asks, request);
+    chd_asks_drop(&client->asks, request);
 }
 
 bool chd_client_can_ask(const chd_client *client)

@@ -59,11 +59,24 @@ bool chd_asks_end(chd_asks *asks, uint64_t request)
     return true;
 }
 
+void chd_asks_drop(chd_asks *asks, uint64_t request)
+{
+    chd_asked *asked = find(asks, request);
+
+    if (asked == NULL || !asked->told || asked->who_told) {
+        (void)chd_asks_end(asks, request);
+        return;
+    }
+    asked->dropped = true;
+    chd_asks_who(asks, request);
+}
+
 void chd_asks_rewind(chd_asks *asks)
 {
     asks->untold = 0;
     for (uint32_t i = 0; i < asks->high; i++) {
         chd_asked *asked = &asks->all[i];
+        asked->used = asked->used && !asked->dropped;
         asked->told = asked->who_told = false;
         asks->untold += asked->used ? untold_of(asked) : 0;
     }
@@ -82,6 +95,7 @@ bool chd_asks_pack(chd_asks *asks, chd_pack *pack)
             chd_local_pack_ask(pack, asked->type, &asked->ask);
         } else {
             asked->who_told = true;
+            asked->used = !asked->dropped;
             chd_local_pack_request(pack, CHD_LOCAL_WHO, asked->ask.request);
         }
         return true;

@@ -13,6 +13,7 @@ typedef struct chd_asked {
     bool told;     /* on this connection */
     bool who;      /* is to be answered now, with who is missing */
     bool who_told; /* on this connection */
+    bool dropped;  /* its answer does not matter any more */
     chd_local_type type;
     chd_local_ask ask;
 } chd_asked;
@@ -37,6 +38,9 @@ void chd_asks_who(chd_asks *asks, uint64_t request);
 /* Forget a question that was answered, or does not matter any more; false when
  * there is none of that number. */
 bool chd_asks_end(chd_asks *asks, uint64_t request);
+
+/* Nobody waits for the answer any more.  WHO lets the sidecar forget it. */
+void chd_asks_drop(chd_asks *asks, uint64_t request);
 
 /* All have to be told anew. */
 void chd_asks_rewind(chd_asks *asks);

@@ -381,15 +381,16 @@ Test(core_confirm, too_many_waits_are_refused_and_sessions_take_theirs_along)
                               .u.session = {.session = 3}};
 
     publish_and_ask();
+    rig_greet(bench, 5);
     for (uint64_t i = 1; i < CHD_CONFIRMS_MAX; i++) {
-        ask(3, CHD_LOCAL_CONFIRM, 5 + i, RIG_NODE, 1);
+        ask(i % 2 == 0 ? 3 : 5, CHD_LOCAL_CONFIRM, 5 + i, RIG_NODE, 1);
     }
     cr_assert_null(confirmed());
     ask(3, CHD_LOCAL_CONFIRM, 9999, RIG_NODE, 1);
     cr_assert_eq(confirmed()->request, 9999);
     cr_assert_eq(confirmed()->outcome, CHD_CONFIRM_REFUSED);
     for (uint64_t i = 0; i < CHD_AWAITS_MAX; i++) {
-        ask(3, CHD_LOCAL_AWAIT, 10000 + i, 555, 1);
+        ask(i % 2 == 0 ? 3 : 5, CHD_LOCAL_AWAIT, 10000 + i, 555, 1);
     }
     ask(3, CHD_LOCAL_AWAIT, 8888, 555, 1);
     cr_assert_eq(confirmed()->request, 8888);
