@@ -329,6 +329,13 @@ coherd_err coherd_close(coherd_client **handle)
         pthread_mutex_destroy(&client->mutex);
         pthread_mutex_destroy(&client->floors_mutex);
         pthread_mutex_destroy(&client->caches_mutex);
+    } else if (client->caches != NULL) {
+        return COHERD_ERR_MODE;
+    } else {
+        /* Waiters on the stacks of the parent's threads, and a list of topics
+         * that may be in the middle of a change: not ours to free. */
+        client->receipt_waiters = NULL;
+        atomic_store(&client->topic_count, 0);
     }
     dispose(client);
     *handle = NULL;

@@ -78,7 +78,7 @@
  *     same subscriptions, each with a RESET, and an empty window.  A child
  *     that was forked inside a callback must not return from it but exec or
  *     _exit.  A child that never calls the library and never execs keeps the
- *     parent's socket open: coherd_close in it is enough.
+ *     parent's socket open: coherd_close in it is enough, after the caches.
  * 10. coherd_close must be the last call on its client.  It wakes calls that
  *     are waiting in other threads; it cannot protect those that begin later.
  *
@@ -89,7 +89,7 @@
  *           a callback is shown is borrowed until it returns.
  * Errors:   coherd_err, COHERD_OK is 0; coherd_strerror has a sentence for
  *           each.  On an error nothing has changed unless the function says
- *           otherwise, and out-parameters are untouched.  errno is preserved,
+ *           otherwise, and out-parameters are untouched, but for receipts.  errno is preserved,
  *           but tells the cause after COHERD_ERR_SYSTEM.
  * Threads:  every function may be called from any thread, also inside
  *           callbacks, except where it says otherwise.

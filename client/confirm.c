@@ -267,6 +267,8 @@ static void look_at_time(coherd_client *client, chd_waiter *waiter)
 /* The next one that is to be told, or NULL. */
 static chd_waiter *find_finished(coherd_client *client)
 {
+    chd_waiter *finished = NULL;
+
     for (chd_waiter *w = client->receipt_waiters; w != NULL; w = w->next) {
         if (w->on_receipt == NULL) {
             continue;
@@ -275,10 +277,10 @@ static chd_waiter *find_finished(coherd_client *client)
             look_at_time(client, w);
         }
         if (w->outcome != CHD_PENDING) {
-            return w;
+            finished = w;
         }
     }
-    return NULL;
+    return finished;
 }
 
 bool chd_confirm_turn(coherd_client *client, bool keep)

@@ -209,7 +209,8 @@ static coherd_err publish(coherd_client *client, publish_job *job,
     if (publish_locked(client, job, options, &waiter, &err)) {
         chd_lib_leave(client, saved);
     }
-    if (receipt != NULL && (err == COHERD_OK || waiter.accepted)) {
+    if (receipt != NULL && (err == COHERD_OK || err == COHERD_ERR_TIMEOUT ||
+                            waiter.accepted)) {
         *receipt = waiter.receipt;
     }
     return err;

@@ -114,12 +114,14 @@ bool chd_wait_dispatching(coherd_client *client, uint64_t deadline_ns,
                           const chd_waiter *waiter, coherd_err *err)
 {
     *err = COHERD_OK;
+    client->waiting_calls++;
     while (*err == COHERD_OK && waiter->outcome == CHD_PENDING) {
         if (client->closing) {
             *err = COHERD_ERR_CLOSED;
         } else if (chd_lib_now_ns() >= deadline_ns) {
             *err = COHERD_ERR_TIMEOUT;
-        } else if (client->dispatching) {
+        } else if (client->dispatching || client->io_claims > 0 ||
+                   (client->io_busy && !chd_deliver_has_kept(client))) {
             sleep_on_condition(client, deadline_ns);
         } else if (!chd_dispatch_once(client, err)) {
             return false;
@@ -127,6 +129,10 @@ bool chd_wait_dispatching(coherd_client *client, uint64_t deadline_ns,
                    waiter->outcome == CHD_PENDING) {
             sleep_on_descriptor(client, deadline_ns);
         }
+    }
+    client->waiting_calls--;
+    if (client->closing) {
+        pthread_cond_broadcast(&client->changed);
     }
     return true;
 }

@@ -83,11 +83,11 @@ static void apply_tag(const effect *with, chd_shard *shard)
     while (label != NULL) {
         chd_entry *entry = label->entry;
         chd_label *next = label->next;
-        /* All labels of the entry go with it. */
-        while (next != NULL && next->entry == entry) {
-            next = next->next;
-        }
         if (label->hash == hash) {
+            /* All labels of the entry go with it. */
+            while (next != NULL && next->entry == entry) {
+                next = next->next;
+            }
             shard->stats.tags += hit(with, shard, entry);
         }
         label = next;

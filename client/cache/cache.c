@@ -132,6 +132,20 @@ static void detach(coherd_cache *cache)
     pthread_mutex_unlock(&client->caches_mutex);
 }
 
+coherd_err chd_cache_come_in(const coherd_cache *cache)
+{
+    const int saved = errno;
+
+    if (!chd_lib_is_child(cache->client)) {
+        return COHERD_OK;
+    }
+    const coherd_err err = chd_lib_enter(cache->client);
+    if (err == COHERD_OK) {
+        chd_lib_leave(cache->client, saved);
+    }
+    return err;
+}
+
 coherd_err coherd_cache_open(coherd_client *client, const char *topic,
                              const coherd_cache_options *options,
                              coherd_cache **cache)
@@ -164,6 +178,13 @@ coherd_err coherd_cache_open(coherd_client *client, const char *topic,
         errno = saved;
         return err;
     }
+    err = chd_cache_come_in(made);
+    if (err != COHERD_OK) {
+        const int cause = errno;
+        dispose(made);
+        errno = cause;
+        return err;
+    }
     /* Attached first: the first RESET may come before the call returns. */
     attach(made);
     err = coherd_subscribe(client, topic);
@@ -176,20 +197,6 @@ coherd_err coherd_cache_open(coherd_client *client, const char *topic,
     }
     *cache = made;
     return COHERD_OK;
-}
-
-coherd_err chd_cache_come_in(const coherd_cache *cache)
-{
-    const int saved = errno;
-
-    if (!chd_lib_is_child(cache->client)) {
-        return COHERD_OK;
-    }
-    const coherd_err err = chd_lib_enter(cache->client);
-    if (err == COHERD_OK) {
-        chd_lib_leave(cache->client, saved);
-    }
-    return err;
 }
 
 void coherd_cache_close(coherd_cache **handle)

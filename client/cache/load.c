@@ -319,7 +319,11 @@ static coherd_err load(coherd_cache *cache, chd_shard *shard,
         cause = flight.cause;
         *entry = flight.result;
     }
-    if (err == COHERD_ERR_LOADER && stale != NULL) {
+    if (err == COHERD_ERR_LOADER && stale != NULL &&
+        chd_cache_now_ms() < stale->expires_ms &&
+        !chd_cache_is_too_stale(cache) &&
+        chd_shard_find(shard, wanted->hash, wanted->key, wanted->key_len) ==
+            stale) {
         *entry = stale;
         return COHERD_OK;
     }

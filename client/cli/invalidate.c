@@ -119,6 +119,10 @@ static bool add_lines(targets *to, FILE *file)
         cap = 0;
     }
     free(line);
+    if (ferror(file)) {
+        cli_complain("the standard input could not be read");
+        return false;
+    }
     return true;
 }
 

@@ -93,6 +93,9 @@ int cli_result(const cli_env *cli, coherd_client *client, coherd_err err)
     case COHERD_ERR_SYSTEM:
         cli_complain("%s", strerror(errno));
         return CLI_FAILED;
+    case COHERD_ERR_INVALID:
+        cli_complain("%s", coherd_strerror(err));
+        return CLI_USAGE;
     case COHERD_ERR_DISCONNECTED:
         return unreachable(cli);
     case COHERD_ERR_TIMEOUT:

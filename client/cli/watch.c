@@ -65,7 +65,8 @@ static void print_time(void)
 static void print_event(const coherd_event *event)
 {
     print_time();
-    printf("%-10s  %s", kind_names[event->kind], event->topic);
+    printf("%-10s  ", kind_names[event->kind]);
+    cli_print_bytes(stdout, event->topic, event->topic_len);
     if (event->target.kind != COHERD_TARGET_NONE) {
         printf("  %s", target_names[event->target.kind]);
     }
@@ -199,7 +200,7 @@ static int run(watcher *watch, coherd_client *client)
             cli_complain("%s", strerror(errno));
             return CLI_FAILED;
         }
-        if (fds[1].revents & (POLLERR | POLLNVAL)) {
+        if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL)) {
             return CLI_DONE; /* the reader of the pipe is gone */
         }
     }

@@ -214,6 +214,44 @@ Test(client_cache, while_a_callback_does_not_return_a_bounded_cache_grows_stale)
     }
 }
 
+/* Two tags each: hundreds of labels share their chains. */
+static int load_tagged(coherd_load *into, const void *key, size_t key_len,
+                       void *arg)
+{
+    char tag[32];
+
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        snprintf(tag, sizeof(tag), "%c%.*s", 'a' + i, (int)key_len,
+                 (const char *)key);
+        cr_assert_eq(coherd_load_tag(into, tag, strlen(tag)), COHERD_OK);
+    }
+    cr_assert_eq(coherd_load_value(into, "x", 1), COHERD_OK);
+    return 0;
+}
+
+Test(client_cache, any_tag_of_an_entry_drops_it)
+{
+    char key[16];
+    char tag[32];
+
+    open_all(NULL);
+    for (int i = 0; i < 1000; i++) {
+        coherd_value *value = NULL;
+        snprintf(key, sizeof(key), "%d", i);
+        cr_assert_eq(coherd_cache_get_or_load(cache, key, strlen(key),
+                                              load_tagged, NULL, &value),
+                     COHERD_OK);
+        coherd_value_release(&value);
+    }
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "%d", i);
+        snprintf(tag, sizeof(tag), "%c%d", 'a' + i % 2, i);
+        invalidate(coherd_tag(tag), NULL);
+        cr_assert_not(has(key), "%s is served", key);
+    }
+}
+
 /* --- publishing ----------------------------------------------------------- */
 
 Test(client_cache, nothing_is_published_but_what_is_asked_for)

@@ -240,6 +240,22 @@ Test(client_confirm, the_question_is_asked_again_after_a_reconnect)
     coherd_close(&client);
 }
 
+Test(client_confirm, what_nobody_accepted_in_time_leaves_zeros)
+{
+    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
+                                        .timeout_ms = 20};
+    coherd_client *client = open_client(COHERD_THREADED);
+    coherd_receipt receipt;
+
+    memset(&receipt, 0xff, sizeof(receipt));
+    cr_assert_eq(coherd_invalidate(client, "t", &key, 1, &how, &receipt),
+                 COHERD_ERR_TIMEOUT);
+    cr_assert_eq(receipt.seq, 0);
+    cr_assert_eq(receipt.of, 0);
+    cr_assert_eq(receipt.named_count, 0);
+    coherd_close(&client);
+}
+
 Test(client_confirm, closing_ends_the_wait)
 {
     told to = {.calls = 0};
@@ -326,6 +342,32 @@ Test(client_confirm, awaiting_returns_when_the_sidecar_says_so)
     coherd_client *client = open_client(COHERD_THREADED);
     cr_assert_eq(coherd_await(client, &token, 20), COHERD_ERR_TIMEOUT);
     coherd_close(&client);
+}
+
+static void *await_for_ever(void *client)
+{
+    const coherd_token token = {7, 1};
+    return (void *)(uintptr_t)coherd_await(client, &token, -1);
+}
+
+/* Each has its own time, and closing ends the other. */
+Test(client_confirm, in_polled_mode_waits_do_not_hold_up_each_other)
+{
+    const coherd_token token = {7, 1};
+    pthread_t thread;
+    void *result;
+
+    begin();
+    FAKE_SET(&sidecar, sidecar.no_awaits = true);
+    coherd_client *client = open_client(COHERD_POLLED);
+    cr_assert_eq(coherd_wait_connected(client, PATIENT_MS), COHERD_OK);
+    cr_assert_eq(pthread_create(&thread, NULL, await_for_ever, client), 0);
+    FAKE_WAIT(&sidecar, sidecar.awaits == 1);
+    cr_assert_eq(coherd_await(client, &token, 20), COHERD_ERR_TIMEOUT);
+    cr_assert_eq(coherd_dispatch(client), COHERD_OK);
+    cr_assert_eq(coherd_close(&client), COHERD_OK);
+    cr_assert_eq(pthread_join(thread, &result), 0);
+    cr_assert_eq((uintptr_t)result, COHERD_ERR_CLOSED);
 }
 
 /* --- refusing ------------------------------------------------------------- */
