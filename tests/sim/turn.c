@@ -275,7 +275,9 @@ static bool feed_orders(sim_node *node)
     }
     if (node->drain_due) {
         node->drain_due = false;
-        node->drained_ns = node->world->now_ns;
+        if (!sim_node_is_leaving(node)) {
+            node->drained_ns = node->world->now_ns;
+        }
         const chd_input input = {.kind = CHD_IN_DRAIN};
         feed(node, &input);
     }

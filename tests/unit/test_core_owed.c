@@ -106,7 +106,7 @@ static void come_back(uint64_t next)
     rig_turn(bench);
 }
 
-/* --- superseded before it was read ----------------------------------------- */
+/* --- superseded before it was read ---------------------------------------- */
 
 Test(core_owed, freshness_waits_for_what_stands_for_it)
 {
@@ -216,7 +216,7 @@ Test(core_owed, who_resumes_is_asked_anew)
     finish();
 }
 
-/* --- places ---------------------------------------------------------------- */
+/* --- places -------------------------------------------------------------- */
 
 static void answer_many(uint64_t count)
 {
