@@ -89,8 +89,9 @@
  *           a callback is shown is borrowed until it returns.
  * Errors:   coherd_err, COHERD_OK is 0; coherd_strerror has a sentence for
  *           each.  On an error nothing has changed unless the function says
- *           otherwise, and out-parameters are untouched, but for receipts.  errno is preserved,
- *           but tells the cause after COHERD_ERR_SYSTEM.
+ *           otherwise, and out-parameters are untouched, but for receipts,
+ *           which are zeros after a time-out.  errno is preserved, but tells
+ *           the cause after COHERD_ERR_SYSTEM.
  * Threads:  every function may be called from any thread, also inside
  *           callbacks, except where it says otherwise.
  * Blocking: no function waits for the network, the sidecar or a callback

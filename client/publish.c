@@ -209,8 +209,9 @@ static coherd_err publish(coherd_client *client, publish_job *job,
     if (publish_locked(client, job, options, &waiter, &err)) {
         chd_lib_leave(client, saved);
     }
-    if (receipt != NULL && (err == COHERD_OK || err == COHERD_ERR_TIMEOUT ||
-                            waiter.accepted)) {
+    const bool is_told =
+        err == COHERD_OK || err == COHERD_ERR_TIMEOUT || waiter.accepted;
+    if (receipt != NULL && is_told) {
         *receipt = waiter.receipt;
     }
     return err;

@@ -216,7 +216,7 @@ Test(core_owed, who_resumes_is_asked_anew)
     finish();
 }
 
-/* --- places -------------------------------------------------------------- */
+/* --- places --------------------------------------------------------------- */
 
 static void answer_many(uint64_t count)
 {
