@@ -425,7 +425,9 @@ typedef enum coherd_wait {
     COHERD_WAIT_NONE = 0,     /* return when it stands in the window         */
     COHERD_WAIT_ACCEPTED = 1, /* return when the sidecar has accepted it    */
     COHERD_WAIT_REPLICATED = 2, /* ... when one more sidecar has it, or
-                                   there is no other                        */
+                                   there is no other that is live: it may be
+                                   nowhere else when ours is alone, or the
+                                   only peer is silent                      */
     COHERD_WAIT_APPLIED = 3     /* ... when every client of every sidecar has
                                applied it: its callback has returned, for
                                this event or for a RESET instead; clients

@@ -88,7 +88,12 @@ typedef enum coherd_on_reset {
 
 /* Start with all zeros; everything left 0 has a sensible default. */
 typedef struct coherd_cache_options {
-    /* Memory for entries, their keys and tags; 0: 64 MiB. */
+    /* Memory for entries, their keys and tags; 0: 64 MiB.
+     *
+     * It is divided, as entries_max is, among as many shards, 1, 2, 4 and so
+     * on up to 64, as leave each 512 KiB and 256 entries: with these defaults
+     * 64, of 1 MiB each.  A value that is larger than that, its key, its tags
+     * and some 150 bytes included, is handed out but never stored. */
     size_t bytes_max;
 
     /* Entries; 0: 1048576. */
@@ -221,7 +226,9 @@ COHERD_API coherd_err coherd_cache_invalidate(
 
 /* coherd_update for the topic of the cache.  Instances that have the key
  * cached replace its value; others do not store it.  Here the entry is dropped
- * until the update comes back.
+ * at once, so the update does not store it either when it comes back: the key
+ * is not cached here until it is loaded again.  If that was before the update
+ * came back, it replaces what was loaded.
  *
  * The newest value wins: by options->version, if both values have one, else by
  * hybrid logical clock, which tells who published last and not who committed

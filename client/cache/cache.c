@@ -327,12 +327,27 @@ static bool target_is_valid(const coherd_target *target)
            target->len <= COHERD_TARGET_BYTES_MAX;
 }
 
+/* Tell what coherd_invalidate will say of them, which is too late. */
+static bool options_are_valid(const coherd_publish_options *options)
+{
+    for (size_t i = 0; i < CHD_COUNT(options->reserved); i++) {
+        if (options->reserved[i] != 0) {
+            return false;
+        }
+    }
+    return options->again_after_ms >= 0 &&
+           options->again_after_ms <= CHD_AGAIN_MS_MAX &&
+           (unsigned)options->wait <= COHERD_WAIT_APPLIED &&
+           (options->wait != COHERD_WAIT_NONE || options->on_receipt == NULL);
+}
+
 coherd_err coherd_cache_invalidate(coherd_cache *cache,
                                    const coherd_target *targets, size_t count,
                                    const coherd_publish_options *options,
                                    coherd_receipt *receipt)
 {
-    if (cache == NULL || targets == NULL || count == 0) {
+    if (cache == NULL || targets == NULL || count == 0 ||
+        (options != NULL && !options_are_valid(options))) {
         return COHERD_ERR_INVALID;
     }
     for (size_t i = 0; i < count; i++) {

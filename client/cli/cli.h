@@ -78,7 +78,7 @@ cli_taken cli_take_option(cli_env *cli, int option, const char *command);
 int cli_usage(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Say what went wrong. */
+/* Say what went wrong; what it quotes is shown as by cli_print_bytes. */
 void cli_complain(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
@@ -115,7 +115,8 @@ typedef struct cli_plain {
 int cli_plain_options(cli_env *cli, int argc, char **argv,
                       const cli_plain *command);
 
-/* Flush standard output; false when it is closed or full. */
+/* Flush standard output; false when something that was printed could not be
+ * written.  That is told, unless the reader has gone: errno is EPIPE then. */
 bool cli_flush(void);
 
 /* --- text.c --------------------------------------------------------------- */
@@ -188,7 +189,7 @@ typedef struct cli_table {
 
 /* Begin a table of at most CLI_COLUMNS_MAX columns. */
 void cli_table_init(cli_table *table, size_t column_count);
-/* Add the next cell, row by row; text is copied. */
+/* Add the next cell, row by row; text is copied, as cli_print_bytes has it. */
 void cli_table_add(cli_table *table, const char *text);
 
 /* Columns are as wide as they have to be, two spaces between them. */

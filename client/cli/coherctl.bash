@@ -3,6 +3,7 @@
 _coherctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local common='--socket --json --timeout --help' command='' words i
+    local levels='accepted replicated applied'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -14,14 +15,23 @@ _coherctl() {
         esac
     done
 
+    # A level is part of --wait, behind a "=", at which bash breaks words unless
+    # COMP_WORDBREAKS says otherwise.
+    if [[ $cur == --wait=* ]]; then
+        mapfile -t COMPREPLY < <(compgen -P --wait= -W "$levels" -- "${cur#*=}")
+        return
+    elif [[ $prev == --wait && $cur == = ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$levels")
+        return
+    elif [[ $prev == = && ${COMP_WORDS[COMP_CWORD - 2]} == --wait ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$levels" -- "$cur")
+        return
+    fi
+
     case $prev in
     --socket)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-        return
-        ;;
-    --wait)
-        mapfile -t COMPREPLY < <(compgen -W 'accepted replicated applied' -- "$cur")
         return
         ;;
     --timeout)

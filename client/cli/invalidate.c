@@ -156,9 +156,9 @@ static void print_done(const cli_env *cli, const char *topic, size_t count,
         return;
     }
     if (waited->wait <= COHERD_WAIT_ACCEPTED) {
-        printf("%s: %zu %s invalidated, accepted as %016" PRIx64 ":%" PRIu64
-               "\n",
-               topic, count, count == 1 ? "target" : "targets", receipt->origin,
+        cli_print_bytes(stdout, topic, strlen(topic));
+        printf(": %zu %s invalidated, accepted as %016" PRIx64 ":%" PRIu64 "\n",
+               count, count == 1 ? "target" : "targets", receipt->origin,
                receipt->seq);
     }
     cli_print_waited(NULL, waited);
@@ -314,7 +314,7 @@ static int invalidate(cli_env *cli, const char *topic, targets *to,
     }
     to->given = to->count;
     if (wished->lines && !add_lines(to, stdin)) {
-        return CLI_USAGE;
+        return ferror(stdin) ? CLI_FAILED : CLI_USAGE;
     }
     if (to->count == 0) {
         cli_complain("there were no keys on the standard input: nothing to do");

@@ -1,30 +1,45 @@
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include "client/cli/cli.h"
+
+/* What is told may quote the names and words of others. */
+__attribute__((format(printf, 1, 0))) static void tell(const char *format,
+                                                       va_list args)
+{
+    char *text = NULL;
+    const int len = vasprintf(&text, format, args);
+
+    fputs("coherctl: ", stderr);
+    if (len < 0) {
+        fputs("out of memory", stderr);
+    } else {
+        cli_print_bytes(stderr, text, (size_t)len);
+        free(text);
+    }
+    fputc('\n', stderr);
+}
 
 void cli_complain(const char *format, ...)
 {
     va_list args;
 
-    fputs("coherctl: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    tell(format, args);
     va_end(args);
-    fputc('\n', stderr);
 }
 
 int cli_usage(const char *command, const char *format, ...)
 {
     va_list args;
 
-    fputs("coherctl: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    tell(format, args);
     va_end(args);
     if (command == NULL) {
-        fputs("\nTry `coherctl --help`.\n", stderr);
+        fputs("Try `coherctl --help`.\n", stderr);
     } else {
-        fprintf(stderr, "\nTry `coherctl %s --help`.\n", command);
+        fprintf(stderr, "Try `coherctl %s --help`.\n", command);
     }
     return CLI_USAGE;
 }

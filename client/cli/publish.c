@@ -57,7 +57,8 @@ static void print_done(const cli_env *cli, const char *topic,
         return;
     }
     if (waited->wait <= COHERD_WAIT_ACCEPTED) {
-        printf("%s: published, accepted as %016" PRIx64 ":%" PRIu64 "\n", topic,
+        cli_print_bytes(stdout, topic, strlen(topic));
+        printf(": published, accepted as %016" PRIx64 ":%" PRIu64 "\n",
                waited->receipt.origin, waited->receipt.seq);
     }
     cli_print_waited(NULL, waited);

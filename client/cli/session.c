@@ -1,6 +1,7 @@
 /* session.c - one connection for one command. */
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/cli/cli.h"
 
@@ -112,7 +113,26 @@ int cli_result(const cli_env *cli, coherd_client *client, coherd_err err)
     }
 }
 
+/* Why an earlier write failed, which nobody noted: it took what it should have
+ * written with it, so that fflush has nothing to say. */
+static int cause_now(void)
+{
+    errno = 0;
+    return write(STDOUT_FILENO, "\n", 1) < 0 ? errno : EIO;
+}
+
 bool cli_flush(void)
 {
-    return fflush(stdout) == 0 && ferror(stdout) == 0;
+    int cause = 0;
+
+    if (fflush(stdout) != 0) {
+        cause = errno;
+    } else if (ferror(stdout)) {
+        cause = cause_now();
+    }
+    if (cause != 0 && cause != EPIPE) {
+        cli_complain("standard output: %s", strerror(cause));
+    }
+    errno = cause;
+    return cause == 0;
 }

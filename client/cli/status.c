@@ -92,7 +92,9 @@ static void json_node(cli_json *json, const coherd_node_info *node)
 
 static void print_row(const char *name, const char *text)
 {
-    printf("%-14s %s\n", name, text);
+    printf("%-14s ", name);
+    cli_print_bytes(stdout, text, strlen(text));
+    putchar('\n');
 }
 
 static void print_count(const char *name, uint64_t value)
@@ -142,11 +144,13 @@ static void print_holder(const coherd_status_report *report)
     }
     if (holder != 0 && member == NULL) {
         printf(", held back by node %016" PRIx64, holder);
-    } else if (member != NULL && member->state == COHERD_MEMBER_SILENT) {
-        cli_format_age(member->silent_ms, age, sizeof(age));
-        printf(", held back by %s (silent for %s)", member->name, age);
     } else if (member != NULL && member->state != COHERD_MEMBER_LIVE) {
-        printf(", held back by %s", member->name);
+        fputs(", held back by ", stdout);
+        cli_print_bytes(stdout, member->name, strlen(member->name));
+    }
+    if (member != NULL && member->state == COHERD_MEMBER_SILENT) {
+        cli_format_age(member->silent_ms, age, sizeof(age));
+        printf(" (silent for %s)", age);
     }
 }
 
@@ -170,7 +174,9 @@ static void print_node(const coherd_status_report *report)
     const coherd_node_info *node = &report->node;
     char text[128];
 
-    printf("%-14s %s (%016" PRIx64 ")\n", "node", node->name, node->node);
+    printf("%-14s ", "node");
+    cli_print_bytes(stdout, node->name, strlen(node->name));
+    printf(" (%016" PRIx64 ")\n", node->node);
     print_row("cluster", node->cluster);
     if (node->region[0] != '\0') {
         print_row("region", node->region);

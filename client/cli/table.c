@@ -7,6 +7,24 @@ void cli_table_init(cli_table *table, size_t column_count)
     *table = (cli_table){.column_count = column_count};
 }
 
+/* A copy as cli_print_bytes shows it; NULL: out of memory. */
+static char *printable(const char *text)
+{
+    char *copy = NULL;
+    size_t len = 0;
+    FILE *file = open_memstream(&copy, &len);
+
+    if (file == NULL) {
+        return NULL;
+    }
+    cli_print_bytes(file, text, strlen(text));
+    if (fclose(file) != 0) {
+        free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
 void cli_table_add(cli_table *table, const char *text)
 {
     if (table->cell_count == table->cell_cap) {
@@ -14,7 +32,7 @@ void cli_table_add(cli_table *table, const char *text)
         table->cells =
             realloc(table->cells, table->cell_cap * sizeof(table->cells[0]));
     }
-    char *copy = table->cells == NULL ? NULL : strdup(text);
+    char *copy = table->cells == NULL ? NULL : printable(text);
     if (copy == NULL) {
         cli_complain("out of memory");
         exit(CLI_FAILED);

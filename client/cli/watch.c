@@ -28,7 +28,8 @@ static const char help[] =
     "examples:\n"
     "  coherctl watch\n"
     "  coherctl watch episodes --count 1\n"
-    "  coherctl watch --prefix shop/ --json | jq .name\n";
+    "  coherctl watch --prefix shop/ --json |\n"
+    "      jq 'select(.event != \"reset\").name'\n";
 
 static const struct option long_options[] = {
     CLI_COMMON_OPTIONS,
@@ -143,9 +144,13 @@ static void on_reset(coherd_client *client, const coherd_reset *reset,
     }
     if (!watch->cli->json) {
         print_time();
-        printf("%-10s  %s%s  (%s)\n", "reset",
-               reset->topic == NULL ? "every topic" : reset->topic,
-               reset->prefix ? "*" : "", reason);
+        printf("%-10s  ", "reset");
+        if (reset->topic == NULL) {
+            fputs("every topic", stdout);
+        } else {
+            cli_print_bytes(stdout, reset->topic, reset->topic_len);
+        }
+        printf("%s  (%s)\n", reset->prefix ? "*" : "", reason);
         return;
     }
     cli_json json = {.file = stdout};

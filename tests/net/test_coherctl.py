@@ -149,13 +149,13 @@ class Coherctl(SharedTest):
                 self.assertNotEqual(done.stderr, '')
                 self.assertEqual(done.stdout, '')
 
-    def test_what_the_sidecar_refuses_exits_with_1(self):
-        for words in (['invalidate', 'x' * 256, '--all'],
-                      ['invalidate', 'a\nb', '--all'],
-                      ['publish', 'news', 'x' * 65537]):
+    def test_what_the_library_refuses_exits_with_1_or_2(self):
+        for words, status in ((['invalidate', 'x' * 256, '--all'], USAGE),
+                              (['invalidate', 'a\nb', '--all'], USAGE),
+                              (['publish', 'news', 'x' * 65537], FAILED)):
             with self.subTest(words[0]):
                 done = self.first.control(*words)
-                self.assertEqual(done.returncode, FAILED, done.stderr)
+                self.assertEqual(done.returncode, status, done.stderr)
                 self.assertNotEqual(done.stderr, '')
 
     def test_a_sidecar_that_is_not_there_exits_with_3_and_soon(self):
@@ -240,6 +240,23 @@ class Coherctl(SharedTest):
         _, command, options = done.stdout.splitlines()
         self.assertEqual(command.split(), ['invalidate'])
         self.assertEqual(set(options.split()), {'--tag', '--timeout'})
+
+    def test_the_completion_offers_levels_as_part_of_wait_only(self):
+        script = process.ROOT / 'client/cli/coherctl.bash'
+        done = process.run(['bash', '-euc', f"""
+            source {script}
+            for line in '--wait app' '--wait=app' '--wait = app' '--wait =' \\
+                        '--wait=applied --wait'; do
+                COMP_WORDS=(coherctl invalidate t $line)
+                COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+                _coherctl
+                echo "${{COMPREPLY[@]}}"
+            done
+        """])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines(), [
+            '', '--wait=applied', 'applied', 'accepted replicated applied',
+            '--wait'])
 
     def test_the_completion_knows_every_command(self):
         script = (process.ROOT / 'client/cli/coherctl.bash').read_text()

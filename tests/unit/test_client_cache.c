@@ -294,6 +294,35 @@ Test(client_cache, an_own_invalidation_is_applied_before_it_is_published)
     FAKE_SET(&sidecar, sidecar.deaf = false);
 }
 
+static void never_told(coherd_client *c, const coherd_receipt *receipt,
+                       coherd_err err, void *arg)
+{
+    (void)c, (void)receipt, (void)err, (void)arg;
+    cr_assert_fail("nothing was published");
+}
+
+Test(client_cache, an_own_invalidation_with_wrong_options_drops_nothing)
+{
+    const coherd_target target = coherd_key("51");
+    const coherd_publish_options wrong[] = {
+        {.reserved = {0, 1}},        {.again_after_ms = -1},
+        {.again_after_ms = 3600001}, {.wait = (coherd_wait)4},
+        {.on_receipt = never_told},
+    };
+
+    open_all(NULL);
+    get("51");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_assert_eq(
+            coherd_cache_invalidate(cache, &target, 1, &wrong[i], NULL),
+            COHERD_ERR_INVALID, "%zu", i);
+        cr_assert_eq(
+            coherd_invalidate(client, "t", &target, 1, &wrong[i], NULL),
+            COHERD_ERR_INVALID, "%zu", i);
+        cr_assert(has("51"), "%zu", i);
+    }
+}
+
 static void invalidate_here(void)
 {
     const coherd_target target = coherd_key("51");

@@ -146,6 +146,22 @@ Test(client_cli, json_is_escaped_and_binary_becomes_base64)
                      "\"d_base64\": \"////\", \"e\": \"\"}");
 }
 
+Test(client_cli, tables_show_bytes_so_that_a_terminal_survives_them)
+{
+    FILE *file = memory();
+    cli_table table;
+
+    cli_table_init(&table, 2);
+    cli_table_add(&table, "a\xc2\x9b");
+    cli_table_add(&table, "x\x1b");
+    cli_table_add(&table, "b");
+    cli_table_add(&table, "y");
+    cli_table_print(&table, file);
+    cli_table_fini(&table);
+    fclose(file);
+    cr_assert_str_eq(written, "a\\xc2\\x9b  x\\x1b\nb          y\n");
+}
+
 Test(client_cli, tables_are_aligned_by_characters)
 {
     FILE *file = memory();
@@ -312,6 +328,89 @@ Test(client_cli_program, what_is_not_confirmed_in_time_has_its_own_exit_code)
     cr_assert_eq(shell("$C status --timeout 200ms"), 4);
     cr_assert_eq(shell("head -c 70000 /dev/zero | $C publish t -"), 1);
     cr_assert_not_null(strstr(written, "limits.payload"));
+}
+
+Test(client_cli_program, what_cannot_be_written_or_read_is_told)
+{
+    static const struct {
+        const char *line;
+        const char *says;
+    } cases[] = {
+        {"$C --version >/dev/full",
+         "coherctl: standard output: No space left on device\n"},
+        {"$C status >/dev/full",
+         "coherctl: standard output: No space left on device\n"},
+        {"$C peers --json >/dev/full",
+         "coherctl: standard output: No space left on device\n"},
+        {"$C invalidate t --all >/dev/full",
+         "coherctl: standard output: No space left on device\n"},
+        {"$C publish t x --json >/dev/full",
+         "coherctl: standard output: No space left on device\n"},
+        {"$C watch >/dev/full",
+         "coherctl: standard output: No space left on device\n"},
+        /* Nothing is left for the last flush to fail with. */
+        {"ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 "
+         "stdbuf -o 0 $C status >/dev/full",
+         "coherctl: standard output: No space left on device\n"},
+        {"$C status >&-", "coherctl: standard output: Bad file descriptor\n"},
+        {"$C invalidate t - </",
+         "coherctl: the standard input could not be read\n"},
+        {"$C invalidate t --stdin <&-",
+         "coherctl: the standard input could not be read\n"},
+    };
+
+    fake_start(&sidecar);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const int code = shell(cases[i].line);
+        if (code < 0) {
+            cr_skip("coherctl is not built");
+        }
+        cr_assert_eq(code, 1, "%s: %d", cases[i].line, code);
+        cr_assert_str_eq(written, cases[i].says, "%s: %s", cases[i].line,
+                         written);
+    }
+    cr_assert_eq(shell("printf %2000s | $C invalidate t -"), 2);
+    cr_assert_not_null(strstr(written, "line 1"), "%s", written);
+}
+
+Test(client_cli_program, no_name_drives_the_terminal)
+{
+    /* Each prints what has CSI, as one character, in it. */
+    static const struct {
+        const char *line;
+        const char *says;
+    } cases[] = {
+        {"$C invalidate \"$T\" --all", "t\\xc2\\x9b2J: 1 target"},
+        {"$C publish \"$T\" x", "t\\xc2\\x9b2J: published"},
+        {"$C invalidate t --all --wait --timeout 300ms",
+         "missing: web-2 (client s\\xc2\\x9b2J)"},
+        {"$C status", "m\\xc2\\x9b2J  -"},
+        {"$C peers", "m\\xc2\\x9b2J  -"},
+        {"$C \"$T\"", "\"t\\xc2\\x9b2J\""},
+        {"$C watch \"$T\" | head -1", "t\\xc2\\x9b2J  (subscribed)"},
+    };
+
+    FAKE_SET(&sidecar, sidecar.member_name = "m\xc2\x9b"
+                                             "2J");
+    FAKE_SET(&sidecar, sidecar.missing_name = "s\xc2\x9b"
+                                              "2J");
+    FAKE_SET(&sidecar, sidecar.features = CHD_FEATURE_CONFIRMED);
+    FAKE_SET(&sidecar, sidecar.no_confirms = true);
+    FAKE_SET(&sidecar, sidecar.confirmed.total = 3);
+    FAKE_SET(&sidecar, sidecar.confirmed.applied = 2);
+    setenv("T",
+           "t\xc2\x9b"
+           "2J",
+           1);
+    fake_start(&sidecar);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (shell(cases[i].line) < 0) {
+            cr_skip("coherctl is not built");
+        }
+        cr_assert_not_null(strstr(written, cases[i].says), "%s: %s",
+                           cases[i].line, written);
+        cr_assert_null(strstr(written, "\xc2\x9b"), "%s", cases[i].line);
+    }
 }
 
 Test(client_cli_program, watch_shows_events_and_ends_with_its_reader)

@@ -76,6 +76,8 @@ typedef struct fake {
     bool no_confirms;
     bool no_awaits;
     chd_local_confirmed confirmed; /* answers CONFIRM, and WHO */
+    const char *member_name;       /* of its only peer; NULL: "other" */
+    const char *missing_name;      /* of whom WHO tells; NULL: "shop" */
 
     /* counters */
     uint64_t node;
@@ -331,7 +333,8 @@ static inline void fake_on_status(fake *f, fake_session *s, uint64_t request)
     };
     const chd_member_report member = {
         .node = 7,
-        .name = chd_bytes_str("other"),
+        .name =
+            chd_bytes_str(f->member_name == NULL ? "other" : f->member_name),
         .endpoint = {.address = {[10] = 255, 255, 10, 0, 0, 9}, .port = 7420},
         .state = CHD_MEMBER_LIVE,
         .listed = true,
@@ -365,7 +368,8 @@ static inline void fake_on_question(fake *f, fake_session *s,
         break;
     case CHD_LOCAL_WHO:
         f->whos++;
-        fake_confirm(f, s, local->u.request, "shop");
+        fake_confirm(f, s, local->u.request,
+                     f->missing_name == NULL ? "shop" : f->missing_name);
         break;
     default:
         f->awaits++;
