@@ -243,6 +243,18 @@ static void ask(chd_core *core, chd_repair *repair, const chd_peer *peer,
     set_due(core, repair, chd_after(core->now.mono_ns, patience));
 }
 
+/* The last one of those that are missing; later ones may be in the window. */
+static uint64_t last_missing(const chd_repair *repair)
+{
+    uint64_t seq = repair->claimed;
+
+    while (seq > repair->window.base + 1 &&
+           chd_window_judge(&repair->window, seq) == CHD_SEEN_BEFORE) {
+        seq--;
+    }
+    return seq;
+}
+
 /* In no log: the only answer left is to drop everything. */
 static void give_up(chd_core *core, chd_repair *repair, chd_out *out)
 {
@@ -253,7 +265,7 @@ static void give_up(chd_core *core, chd_repair *repair, chd_out *out)
         .b = repair->claimed,
     };
     chd_out_trace(out, &trace);
-    chd_log_skip(core->log, repair->origin, repair->claimed);
+    chd_log_skip(core->log, repair->origin, last_missing(repair));
     core->stats.lost += repair->claimed - repair->window.base;
     chd_core_reset_all(core, CHD_RESET_LOST);
     chd_window_advance(&repair->window, repair->claimed);

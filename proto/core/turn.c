@@ -98,7 +98,7 @@ static bool is_replicated(const chd_core *core)
         const bool lives =
             peer->state == CHD_MEMBER_LIVE || peer->state == CHD_MEMBER_JOINING;
         if (peer->used && lives && !peer->leaving &&
-            peer->acknowledged < core->head) {
+            peer->answered < core->head) {
             return false;
         }
     }
