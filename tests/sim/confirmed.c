@@ -174,7 +174,12 @@ static uint32_t find_owed(const sim_app *app, uint64_t origin, uint64_t seq)
  * member refuses is promised for as long as it is listed there. */
 static bool has_dropped(const sim_node *node, const sim_node *member)
 {
-    return node != member && !is_member(node, member, false);
+    const sim_options *options = &node->world->options;
+    /* It may have done so for a while. */
+    const bool lists_lie =
+        sim_has(options, SIM_SPARSE) || sim_has(options, SIM_DNS);
+
+    return node != member && (lists_lie || !is_member(node, member, false));
 }
 
 static void check_applied(const sim_app *app, const sim_app *other,
