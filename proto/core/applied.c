@@ -179,10 +179,10 @@ void chd_core_wants_doubt(chd_core *core)
 
 /* --- wants ---------------------------------------------------------------- */
 
-const chd_want *chd_core_want_of(const chd_core *core, uint64_t origin)
+chd_want *chd_core_want_of(const chd_core *core, uint64_t origin)
 {
     for (uint32_t i = 0; i < CHD_WANTS_MAX; i++) {
-        const chd_want *want = &core->confirms->wants[i];
+        chd_want *want = &core->confirms->wants[i];
         if (want->used && want->origin == origin) {
             return want;
         }
@@ -212,7 +212,7 @@ static chd_want *find_place(chd_core *core)
 
 chd_want *chd_core_want(chd_core *core, uint64_t origin, uint64_t seq)
 {
-    chd_want *want = (chd_want *)chd_core_want_of(core, origin);
+    chd_want *want = chd_core_want_of(core, origin);
 
     if (want == NULL) {
         want = find_place(core);
@@ -375,13 +375,11 @@ static void await_turn(chd_core *core, chd_await *await, chd_out *out)
     const chd_session *session = &core->sessions[await->session];
     const chd_origin *origin = chd_vector_find(core->vector, await->origin);
 
-    if (await->number == 0 && origin != NULL &&
+    if (await->number == CHD_AWAIT_UNKNOWN && origin != NULL &&
         origin->received >= await->seq) {
-        /* One more than the number, which may be 0. */
-        await->number = chd_log_end(core->log) + 1;
+        await->number = chd_log_end(core->log);
     }
-    if (await->number == 0 || session->cursor.number + 1 < await->number ||
-        !has_sent_all(session)) {
+    if (session->cursor.number < await->number || !has_sent_all(session)) {
         return;
     }
     if (!chd_out_has_room(out, 1, CHD_PING_BYTES_MAX)) {
@@ -407,44 +405,37 @@ void chd_core_awaits_turn(chd_core *core, chd_out *out)
         if (await->used) {
             await_turn(core, await, out);
         }
-        if (await->used) {
+        if (await->used && await->number != CHD_AWAIT_UNKNOWN) {
             confirms->watched = chd_max_u64(confirms->watched, await->number);
         }
     }
-}
-
-static bool has_share(const chd_confirms *confirms, uint32_t index)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < CHD_AWAITS_MAX; i++) {
-        count +=
-            confirms->awaits[i].used && confirms->awaits[i].session == index;
-    }
-    return count < CHD_SESSION_ASKS_MAX;
 }
 
 bool chd_core_on_await(chd_core *core, uint32_t index, const chd_local_ask *ask)
 {
     chd_confirms *confirms = core->confirms;
 
-    if (!has_share(confirms, index)) {
+    chd_await *place = NULL;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < CHD_AWAITS_MAX; i++) {
+        chd_await *await = &confirms->awaits[i];
+        place = await->used ? place : await;
+        count += await->used && await->session == index;
+    }
+    if (place == NULL || count == CHD_SESSION_ASKS_MAX) {
         return false;
     }
-    for (uint32_t i = 0; i < CHD_AWAITS_MAX; i++) {
-        if (!confirms->awaits[i].used) {
-            confirms->awaits[i] = (chd_await){
-                .used = true,
-                .session = index,
-                .request = ask->request,
-                .origin = ask->origin,
-                .seq = ask->seq,
-            };
-            confirms->await_count++;
-            return true;
-        }
-    }
-    return false;
+    *place = (chd_await){
+        .used = true,
+        .session = index,
+        .request = ask->request,
+        .origin = ask->origin,
+        .seq = ask->seq,
+        .number = CHD_AWAIT_UNKNOWN,
+    };
+    confirms->await_count++;
+    return true;
 }
 
 void chd_core_await_end(chd_core *core, uint32_t index, uint64_t request)

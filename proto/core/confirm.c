@@ -329,16 +329,6 @@ void chd_core_on_who(chd_core *core, uint32_t index, uint64_t request)
 
 /* --- what is due ---------------------------------------------------------- */
 
-static bool has_share(const chd_confirms *confirms, uint32_t index)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < CHD_CONFIRMS_MAX; i++) {
-        count += confirms->all[i].used && confirms->all[i].session == index;
-    }
-    return count < CHD_SESSION_ASKS_MAX;
-}
-
 bool chd_core_on_confirm(chd_core *core, uint32_t index,
                          const chd_local_ask *ask)
 {
@@ -346,27 +336,29 @@ bool chd_core_on_confirm(chd_core *core, uint32_t index,
     const bool is_accepted =
         ask->origin == core->config.node && ask->seq <= core->head;
 
-    if (!has_share(confirms, index)) {
-        return false;
-    }
+    chd_confirm *place = NULL;
+    uint32_t count = 0;
+
     for (uint32_t i = 0; i < CHD_CONFIRMS_MAX; i++) {
         chd_confirm *confirm = &confirms->all[i];
-        if (!confirm->used) {
-            *confirm = (chd_confirm){
-                .used = true,
-                .session = index,
-                .request = ask->request,
-                .origin = ask->origin,
-                .seq = ask->seq,
-                .accepted_ns = is_accepted ? core->now.mono_ns : CHD_NEVER_NS,
-                .due_ns = core->now.mono_ns,
-                .nodes = confirm->nodes,
-            };
-            confirms->confirm_count++;
-            return true;
-        }
+        place = confirm->used ? place : confirm;
+        count += confirm->used && confirm->session == index;
     }
-    return false;
+    if (place == NULL || count == CHD_SESSION_ASKS_MAX) {
+        return false;
+    }
+    *place = (chd_confirm){
+        .used = true,
+        .session = index,
+        .request = ask->request,
+        .origin = ask->origin,
+        .seq = ask->seq,
+        .accepted_ns = is_accepted ? core->now.mono_ns : CHD_NEVER_NS,
+        .due_ns = core->now.mono_ns,
+        .nodes = place->nodes,
+    };
+    confirms->confirm_count++;
+    return true;
 }
 
 /* Sessions of this node are asked like those of any other. */

@@ -59,6 +59,8 @@ typedef struct chd_confirm {
     uint64_t away[CHD_COUNTED_MAX / 64]; /* bits: it is gone, for now     */
 } chd_confirm;
 
+#define CHD_AWAIT_UNKNOWN UINT64_MAX /* the event is not here yet */
+
 /* A session waits until it has applied an event itself. */
 typedef struct chd_await {
     bool used;
@@ -66,7 +68,7 @@ typedef struct chd_await {
     uint64_t request;
     uint64_t origin;
     uint64_t seq;
-    uint64_t number; /* in the log, that it has to pass; 0: not known yet */
+    uint64_t number; /* in the log, that it has to pass                     */
 } chd_await;
 
 typedef struct chd_confirms {

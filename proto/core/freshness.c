@@ -381,10 +381,8 @@ static bool is_dead(const chd_core *core, const chd_counted *counted)
         (!peer->listed && core->dns_answer_ns >= counted->alive_ns)) {
         return silent >= silent_span(core);
     }
-    if (!peer->listed) {
-        return silent >= core->config.dead_after;
-    }
-    return !core->config.strict && silent >= core->config.dead_after;
+    return (!peer->listed || !core->config.strict) &&
+           silent >= core->config.dead_after;
 }
 
 /* We know of it from others alone, or less than they may. */

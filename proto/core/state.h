@@ -267,7 +267,7 @@ bool chd_core_session_lacks(const chd_core *core, uint32_t index,
  * remember that. */
 chd_want *chd_core_want(chd_core *core, uint64_t origin, uint64_t seq);
 /* Return what is remembered of an origin, or NULL. */
-const chd_want *chd_core_want_of(const chd_core *core, uint64_t origin);
+chd_want *chd_core_want_of(const chd_core *core, uint64_t origin);
 void chd_core_wants_turn(chd_core *core, chd_out *out);
 chd_err chd_core_on_want(chd_core *core, const chd_mesh_header *header,
                          uint64_t route, chd_scan *scan, uint32_t fields,
