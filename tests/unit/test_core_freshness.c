@@ -276,6 +276,34 @@ Test(core_freshness, one_that_is_not_listed_any_more_is_dead_when_silent)
     finish();
 }
 
+Test(core_freshness, dns_that_answered_before_it_was_heard_has_not_dropped_it)
+{
+    rig_list(bench, 1);
+    rig_join(bench, 77, 2);
+    rig_list(bench, 0);
+    PASS(1000, 77);
+    pass(4000, nobody);
+    assert_staleness(4000, 77);
+    rig_list(bench, 0);
+    pass(500, nobody);
+    assert_staleness(0, 0);
+    finish();
+}
+
+/* 77 answers still, so it is not believed to have been replaced; but whoever
+ * says that exists, and may have accepted something. */
+Test(core_freshness, who_claims_an_address_counts_before_it_is_believed)
+{
+    rig_list(bench, 1);
+    rig_join(bench, 77, 2);
+    PASS(1000, 77);
+    assert_staleness(0, 0);
+    rig_control(bench, CHD_PEER_NONE, rig_hello(buf, 99, CHD_MESH_HELLO, 2, 0));
+    PASS(1000, 77);
+    assert_staleness(1000, 99);
+    finish();
+}
+
 /* The silence was ours: nobody is dead before it had the time to speak. */
 Test(core_freshness, who_stood_still_takes_nobody_for_dead)
 {

@@ -516,6 +516,40 @@ Test(core_mesh, after_stopped_nothing_is_due)
     finish();
 }
 
+/* 77 says to have received so much: of us, if it answers us. */
+static void say_received(chd_mesh_type type, uint64_t received)
+{
+    const chd_mesh_header header = {.version = CHD_PROTOCOL_MAX,
+                                    .type = type,
+                                    .cluster = chd_bytes_str("test"),
+                                    .sender = 77};
+    const chd_mesh_ping ping = {
+        .t0 = bench->now.mono_ns, .received = received, .heard = true};
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_mesh_pack_ping(&pack, &header, &ping);
+    rig_control(bench, CHD_PEER_NONE, chd_pack_bytes(&pack));
+    rig_turn(bench);
+}
+
+/* Whoever pings us may take us for the node that was here before. */
+Test(core_mesh, a_node_leaves_when_an_answer_says_that_all_is_received)
+{
+    rig_join(bench, 77, 2);
+    rig_greet(bench, 0);
+    rig_publish(bench, 0, 3, 10);
+    rig_turn(bench);
+    rig_feed(bench, &(chd_input){.kind = CHD_IN_DRAIN});
+    say_received(CHD_MESH_PING, 3);
+    cr_assert_eq(bench->actions[CHD_ACT_STOPPED], 0);
+    say_received(CHD_MESH_PONG, 2);
+    cr_assert_eq(bench->actions[CHD_ACT_STOPPED], 0);
+    say_received(CHD_MESH_PONG, 3);
+    cr_assert_eq(bench->actions[CHD_ACT_STOPPED], 1);
+    finish();
+}
+
 Test(core_mesh, peers_are_pinged_while_sessions_take_all_the_room)
 {
     rig_join(bench, 77, 2);

@@ -510,6 +510,25 @@ Test(core_repair, what_nobody_has_of_a_dead_origin_resets_everything)
     finish();
 }
 
+/* 4 lies in the window, behind 3, which nobody has. */
+Test(core_repair, what_came_behind_what_is_lost_is_served_on)
+{
+    rig_broadcast(bench, rig_events(buf, 55, 1, 2));
+    rig_broadcast(bench, rig_events(buf, 55, 4, 4));
+    rig_turn(bench);
+    for (uint32_t i = 0; i < 5 * CHD_REPAIR_TRIES_MAX; i++) {
+        rig_pass(bench, ANSWER_PATIENCE);
+    }
+    cr_assert_eq(bench->resets[CHD_RESET_LOST], 1);
+    fetch(55, 4, 4);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 0);
+    cr_assert_eq(bench->repair.record_count, 1);
+    cr_assert_eq(bench->repair.told, 0);
+    fetch(55, 3, 4);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
+    finish();
+}
+
 static chd_bytes lost_of_55(uint64_t node)
 {
     const chd_mesh_header header = header_of(node, CHD_MESH_LOST);
