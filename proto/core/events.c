@@ -127,11 +127,12 @@ static bool accept_some(chd_core *core, chd_repair *repair,
 static void accept_behind_gap(chd_core *core, const chd_mesh_events *events,
                               chd_bytes message, chd_out *out)
 {
+    const chd_repair *open = chd_core_repair_of(core, events->origin);
     const chd_claim claim = {
         .origin = events->origin,
         .seq = events->last,
         .holder = events->origin,
-        .certain = true,
+        .certain = open == NULL || events->first > open->window.base + 1,
     };
     chd_repair *repair = chd_core_claim(core, &claim);
 

@@ -69,21 +69,21 @@ chd_repair *chd_core_claim(chd_core *core, const chd_claim *claim)
             .stream = origin->received,
             .started_ns = core->now.mono_ns,
         };
-        core->stats.gaps += claim->certain;
         set_due(core, repair,
-                claim->certain
-                    ? core->now.mono_ns
-                    : chd_after(core->now.mono_ns,
-                                CLAIM_PATIENCE +
-                                    2 * round_trip(core, claim->origin)));
-        return repair;
+                chd_after(core->now.mono_ns,
+                          CLAIM_PATIENCE +
+                              2 * round_trip(core, claim->origin)));
     }
     if (claim->seq > repair->claimed) {
         repair->claimed = claim->seq;
         repair->holder = claim->holder;
     }
-    if (claim->certain && repair->asked == 0) {
-        set_due(core, repair, core->now.mono_ns);
+    if (claim->certain) {
+        core->stats.gaps += !repair->is_gap;
+        repair->is_gap = true;
+        if (repair->asked == 0) {
+            set_due(core, repair, core->now.mono_ns);
+        }
     }
     return repair;
 }

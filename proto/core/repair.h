@@ -34,6 +34,7 @@ typedef struct chd_repair {
     uint64_t told;      /* by its last LOST                                  */
     bool holes;         /* superseded events are missing in the answers:
                             the position waits for the end of the stream     */
+    bool is_gap;        /* somebody was certain, and it is counted         */
     bool mixed;         /* such answers came from more than one member      */
 } chd_repair;
 

@@ -52,7 +52,7 @@ class Gaps(NetTest):
         # Broadcasts pass again, and nobody can be asked for what is missing.
         self.links.drop(second, CONTROL_PORT)
         self.links.heal_but(first, CONTROL_PORT)
-        early = wait.until(lambda: self.early(listener, publisher),
+        early = wait.until(lambda: self.early(listener, publisher, missing),
                            'an invalidation that comes early')
         _, last = publisher.publish(
             *(fresh(value=b'v') for _ in range(20)))
@@ -73,11 +73,12 @@ class Gaps(NetTest):
         self.assertLess(repaired, early)
 
     @staticmethod
-    def early(listener, publisher):
-        """Publish an invalidation; return its number if it was heard."""
-        origin, seq = publisher.publish(fresh())
-        time.sleep(0.05)
-        return find(listener, origin, seq) and seq
+    def early(listener, publisher, behind):
+        """Publish an invalidation; return the number of the first one that was
+        heard, if any was, of those behind a number."""
+        publisher.publish(fresh())
+        return next((entry['seq'] for entry in listener.pump().events()
+                     if entry['seq'] > behind), None)
 
     def test_a_partition_longer_than_the_log_resets_what_was_touched(self):
         nodes = self.mesh.start(3, {**DEFAULTS, 'log.bytes': '4MiB'})

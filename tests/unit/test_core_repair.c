@@ -188,6 +188,22 @@ static void assert_asked(uint32_t peer, uint64_t first, uint64_t upto)
 
 /* --- fetching ------------------------------------------------------------- */
 
+Test(core_repair, what_a_pong_claims_is_a_gap_once_something_else_comes)
+{
+    hear(1, 1);
+    rig_control(bench, CHD_PEER_NONE,
+                rig_pong(buf, 77, bench->now.mono_ns, 4, 4));
+    hear(2, 2);
+    cr_assert_eq(stats()->gaps, 0, "3 and 4 may be on their way");
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], 0);
+    hear(4, 4);
+    hear(5, 5);
+    cr_assert_eq(stats()->gaps, 1);
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], 1);
+    assert_asked(peer_77, 3, 3);
+    finish();
+}
+
 Test(core_repair, a_gap_is_fetched_from_its_origin_and_closed)
 {
     hear(1, 1);
