@@ -307,6 +307,17 @@ bool chd_confirm_turn(coherd_client *client, bool keep);
 /* Return when the next one will have waited too long. */
 uint64_t chd_confirm_deadline_ns(const coherd_client *client);
 
+/* --- publish.c ------------------------------------------------------------ */
+
+/* Return what coherd_invalidate and coherd_update would refuse at once. */
+coherd_err chd_publish_check_invalidate(const char *topic,
+                                        const coherd_target *targets,
+                                        size_t count,
+                                        const coherd_publish_options *options);
+coherd_err chd_publish_check_update(const char *topic,
+                                    const coherd_entry *entry,
+                                    const coherd_publish_options *options);
+
 /* --- deliver.c ------------------------------------------------------------ */
 
 /* Call the application, or keep what is for it.  Return as above. */

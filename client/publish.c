@@ -7,6 +7,7 @@
 /* What one call publishes: one item, or one for each target. */
 typedef struct publish_job {
     chd_event item;
+    const coherd_publish_options *options;
     const coherd_target *targets; /* NULL: item is complete */
     size_t count;
 } publish_job;
@@ -27,9 +28,10 @@ static bool span_is_valid(chd_bytes span)
     return span.ptr != NULL || span.len == 0;
 }
 
-static coherd_err check(const publish_job *job,
-                        const coherd_publish_options *options)
+static coherd_err check(const publish_job *job)
 {
+    const coherd_publish_options *options = job->options;
+
     for (size_t i = 0; i < CHD_COUNT(options->reserved); i++) {
         if (options->reserved[i] != 0) {
             return COHERD_ERR_INVALID;
@@ -136,16 +138,15 @@ static void begin_wait(chd_waiter *waiter,
 }
 
 /* Publish, and let on_receipt be called. */
-static coherd_err publish_later(coherd_client *client, const publish_job *job,
-                                const coherd_publish_options *options)
+static coherd_err publish_later(coherd_client *client, const publish_job *job)
 {
     chd_waiter *waiter = chd_confirm_later(client);
 
     if (waiter == NULL) {
         return COHERD_ERR_LIMIT;
     }
-    begin_wait(waiter, options);
-    const coherd_err err = put(client, job, options->wait);
+    begin_wait(waiter, job->options);
+    const coherd_err err = put(client, job, job->options->wait);
     if (err != COHERD_OK) {
         chd_confirm_never(client, waiter);
         return err;
@@ -159,14 +160,14 @@ static coherd_err publish_later(coherd_client *client, const publish_job *job,
 
 /* Returns false when this is a child now. */
 static bool publish_locked(coherd_client *client, const publish_job *job,
-                           const coherd_publish_options *options,
                            chd_waiter *waiter, coherd_err *err)
 {
+    const coherd_publish_options *options = job->options;
     const bool waits = options->wait != COHERD_WAIT_NONE;
     const bool blocks = waits || options->timeout_ms != 0;
 
     if (options->on_receipt != NULL) {
-        *err = publish_later(client, job, options);
+        *err = publish_later(client, job);
         return true;
     }
     if (blocks && chd_wait_is_callback(client)) {
@@ -184,29 +185,20 @@ static bool publish_locked(coherd_client *client, const publish_job *job,
     return chd_confirm_wait(client, waiter, err);
 }
 
-static coherd_err publish(coherd_client *client, publish_job *job,
-                          const coherd_publish_options *options,
+static coherd_err publish(coherd_client *client, const publish_job *job,
                           coherd_receipt *receipt)
 {
-    static const coherd_publish_options defaults;
     const int saved = errno;
     chd_waiter waiter = {.outcome = CHD_PENDING};
-    coherd_err err;
+    coherd_err err = check(job);
 
-    if (options == NULL) {
-        options = &defaults;
-    }
-    job->item.version = options->version;
-    job->item.again_ms =
-        options->again_after_ms > 0 ? (uint64_t)options->again_after_ms : 0;
-    err = check(job, options);
     if (err == COHERD_OK) {
         err = chd_lib_enter(client);
     }
     if (err != COHERD_OK) {
         return err;
     }
-    if (publish_locked(client, job, options, &waiter, &err)) {
+    if (publish_locked(client, job, &waiter, &err)) {
         chd_lib_leave(client, saved);
     }
     const bool is_told =
@@ -217,6 +209,69 @@ static coherd_err publish(coherd_client *client, publish_job *job,
     return err;
 }
 
+static publish_job job_of(chd_kind kind, const char *topic,
+                          const coherd_publish_options *options)
+{
+    static const coherd_publish_options defaults;
+    publish_job job = {
+        .item = {.kind = kind, .topic = chd_bytes_str(topic)},
+        .options = options == NULL ? &defaults : options,
+        .count = 1,
+    };
+
+    job.item.version = job.options->version;
+    job.item.again_ms =
+        (uint64_t)(job.options->again_after_ms > 0 ? job.options->again_after_ms
+                                                   : 0);
+    return job;
+}
+
+static publish_job invalidation(const char *topic, const coherd_target *targets,
+                                size_t count,
+                                const coherd_publish_options *options)
+{
+    publish_job job = job_of(CHD_KIND_INVALIDATE, topic, options);
+
+    job.item.flags = job.options->soft ? CHD_FLAG_SOFT : 0;
+    job.targets = targets;
+    job.count = count;
+    return job;
+}
+
+static publish_job update(const char *topic, const coherd_entry *entry,
+                          const coherd_publish_options *options)
+{
+    publish_job job = job_of(CHD_KIND_UPDATE, topic, options);
+
+    job.item.target_kind = CHD_TARGET_KEY;
+    job.item.target = chd_bytes_of(entry->key, entry->key_len);
+    job.item.value = chd_bytes_of(entry->value, entry->value_len);
+    return job;
+}
+
+coherd_err chd_publish_check_invalidate(const char *topic,
+                                        const coherd_target *targets,
+                                        size_t count,
+                                        const coherd_publish_options *options)
+{
+    if (topic == NULL || targets == NULL || count == 0) {
+        return COHERD_ERR_INVALID;
+    }
+    const publish_job job = invalidation(topic, targets, count, options);
+    return check(&job);
+}
+
+coherd_err chd_publish_check_update(const char *topic,
+                                    const coherd_entry *entry,
+                                    const coherd_publish_options *options)
+{
+    if (topic == NULL || entry == NULL) {
+        return COHERD_ERR_INVALID;
+    }
+    const publish_job job = update(topic, entry, options);
+    return check(&job);
+}
+
 coherd_err coherd_invalidate(coherd_client *client, const char *topic,
                              const coherd_target *targets, size_t count,
                              const coherd_publish_options *options,
@@ -225,14 +280,8 @@ coherd_err coherd_invalidate(coherd_client *client, const char *topic,
     if (client == NULL || topic == NULL || targets == NULL || count == 0) {
         return COHERD_ERR_INVALID;
     }
-    publish_job job = {
-        .item = {.kind = CHD_KIND_INVALIDATE,
-                 .flags = options != NULL && options->soft ? CHD_FLAG_SOFT : 0,
-                 .topic = chd_bytes_str(topic)},
-        .targets = targets,
-        .count = count,
-    };
-    return publish(client, &job, options, receipt);
+    const publish_job job = invalidation(topic, targets, count, options);
+    return publish(client, &job, receipt);
 }
 
 coherd_err coherd_update(coherd_client *client, const char *topic,
@@ -243,15 +292,8 @@ coherd_err coherd_update(coherd_client *client, const char *topic,
     if (client == NULL || topic == NULL || entry == NULL) {
         return COHERD_ERR_INVALID;
     }
-    publish_job job = {
-        .item = {.kind = CHD_KIND_UPDATE,
-                 .topic = chd_bytes_str(topic),
-                 .target_kind = CHD_TARGET_KEY,
-                 .target = chd_bytes_of(entry->key, entry->key_len),
-                 .value = chd_bytes_of(entry->value, entry->value_len)},
-        .count = 1,
-    };
-    return publish(client, &job, options, receipt);
+    const publish_job job = update(topic, entry, options);
+    return publish(client, &job, receipt);
 }
 
 coherd_err coherd_publish(coherd_client *client, const char *topic,
@@ -262,14 +304,9 @@ coherd_err coherd_publish(coherd_client *client, const char *topic,
     if (client == NULL || topic == NULL) {
         return COHERD_ERR_INVALID;
     }
-    publish_job job = {
-        .item = {.kind = CHD_KIND_MESSAGE,
-                 .topic = chd_bytes_str(topic),
-                 .target_kind = CHD_TARGET_NONE,
-                 .value = chd_bytes_of(value, value_len)},
-        .count = 1,
-    };
-    return publish(client, &job, options, receipt);
+    publish_job job = job_of(CHD_KIND_MESSAGE, topic, options);
+    job.item.value = chd_bytes_of(value, value_len);
+    return publish(client, &job, receipt);
 }
 
 static bool is_flushed(coherd_client *client, const void *arg)

@@ -313,49 +313,19 @@ static void apply_here(coherd_cache *cache, const coherd_target *target,
     chd_cache_apply(cache, &event);
 }
 
-static bool target_is_valid(const coherd_target *target)
-{
-    const bool named =
-        target->kind == COHERD_TARGET_KEY || target->kind == COHERD_TARGET_TAG;
-
-    if (target->kind == COHERD_TARGET_ALL) {
-        return target->len == 0;
-    }
-    return (named || target->kind == COHERD_TARGET_PREFIX) &&
-           (target->data != NULL || target->len == 0) &&
-           target->len >= (named ? 1 : 0) &&
-           target->len <= COHERD_TARGET_BYTES_MAX;
-}
-
-/* Tell what coherd_invalidate will say of them, which is too late. */
-static bool options_are_valid(const coherd_publish_options *options)
-{
-    for (size_t i = 0; i < CHD_COUNT(options->reserved); i++) {
-        if (options->reserved[i] != 0) {
-            return false;
-        }
-    }
-    return options->again_after_ms >= 0 &&
-           options->again_after_ms <= CHD_AGAIN_MS_MAX &&
-           (unsigned)options->wait <= COHERD_WAIT_APPLIED &&
-           (options->wait != COHERD_WAIT_NONE || options->on_receipt == NULL);
-}
-
 coherd_err coherd_cache_invalidate(coherd_cache *cache,
                                    const coherd_target *targets, size_t count,
                                    const coherd_publish_options *options,
                                    coherd_receipt *receipt)
 {
-    if (cache == NULL || targets == NULL || count == 0 ||
-        (options != NULL && !options_are_valid(options))) {
+    if (cache == NULL) {
         return COHERD_ERR_INVALID;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!target_is_valid(&targets[i])) {
-            return COHERD_ERR_INVALID;
-        }
+    coherd_err err =
+        chd_publish_check_invalidate(cache->topic, targets, count, options);
+    if (err == COHERD_OK) {
+        err = chd_cache_come_in(cache);
     }
-    const coherd_err err = chd_cache_come_in(cache);
     if (err != COHERD_OK) {
         return err;
     }
@@ -370,11 +340,13 @@ coherd_err coherd_cache_update(coherd_cache *cache, const coherd_entry *entry,
                                const coherd_publish_options *options,
                                coherd_receipt *receipt)
 {
-    if (cache == NULL || entry == NULL || entry->key == NULL ||
-        entry->key_len == 0 || entry->key_len > COHERD_TARGET_BYTES_MAX) {
+    if (cache == NULL) {
         return COHERD_ERR_INVALID;
     }
-    const coherd_err err = chd_cache_come_in(cache);
+    coherd_err err = chd_publish_check_update(cache->topic, entry, options);
+    if (err == COHERD_OK) {
+        err = chd_cache_come_in(cache);
+    }
     if (err != COHERD_OK) {
         return err;
     }

@@ -301,9 +301,11 @@ static void never_told(coherd_client *c, const coherd_receipt *receipt,
     cr_assert_fail("nothing was published");
 }
 
-Test(client_cache, an_own_invalidation_with_wrong_options_drops_nothing)
+Test(client_cache, what_is_refused_drops_nothing)
 {
     const coherd_target target = coherd_key("51");
+    const coherd_entry entry = {
+        .key = "51", .key_len = 2, .value = "new", .value_len = 3};
     const coherd_publish_options wrong[] = {
         {.reserved = {0, 1}},        {.again_after_ms = -1},
         {.again_after_ms = 3600001}, {.wait = (coherd_wait)4},
@@ -319,8 +321,14 @@ Test(client_cache, an_own_invalidation_with_wrong_options_drops_nothing)
         cr_assert_eq(
             coherd_invalidate(client, "t", &target, 1, &wrong[i], NULL),
             COHERD_ERR_INVALID, "%zu", i);
+        cr_assert_eq(coherd_cache_update(cache, &entry, &wrong[i], NULL),
+                     COHERD_ERR_INVALID, "%zu", i);
         cr_assert(has("51"), "%zu", i);
     }
+    const coherd_publish_options again = {.again_after_ms = 1000};
+    cr_assert_eq(coherd_cache_update(cache, &entry, &again, NULL),
+                 COHERD_ERR_INVALID, "updates are not applied again");
+    cr_assert(has("51"));
 }
 
 static void invalidate_here(void)
