@@ -69,10 +69,10 @@ chd_repair *chd_core_claim(chd_core *core, const chd_claim *claim)
             .stream = origin->received,
             .started_ns = core->now.mono_ns,
         };
-        set_due(core, repair,
-                chd_after(core->now.mono_ns,
-                          CLAIM_PATIENCE +
-                              2 * round_trip(core, claim->origin)));
+        set_due(
+            core, repair,
+            chd_after(core->now.mono_ns,
+                      CLAIM_PATIENCE + 2 * round_trip(core, claim->origin)));
     }
     if (claim->seq > repair->claimed) {
         repair->claimed = claim->seq;
