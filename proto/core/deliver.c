@@ -24,35 +24,50 @@ static void set_subject(chd_log_entry *entry, const chd_event *event)
     entry->subject_hash = chd_hash(seed, entry->subject) | 1;
 }
 
-void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
-                  chd_bytes record, bool in_order)
+static chd_log_entry entry_of(const chd_core *core, uint64_t origin,
+                              const chd_event *event)
 {
     chd_log_entry entry = {
         .origin = origin,
         .seq = event->seq,
         .topic_hash = chd_route_hash(core->route, event->topic),
         .topic = event->topic,
-        .record = record,
     };
+
+    /* Also one that is repeated: elsewhere it may already stand for others
+     * that will not come here any more.  But what makes a demand of later
+     * fills, or comes again, nothing stands for: it may not be lost with an
+     * older or a lesser demand. */
+    if (event->kind == CHD_KIND_INVALIDATE && event->version == 0 &&
+        event->again_ms == 0) {
+        set_subject(&entry, event);
+    }
+    return entry;
+}
+
+void chd_core_expect(const chd_core *core, uint64_t origin,
+                     const chd_event *event)
+{
+    const chd_log_entry entry = entry_of(core, origin, event);
+    chd_log_expect(core->log, &entry);
+}
+
+void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
+                  chd_bytes record, bool in_order)
+{
+    chd_log_entry entry = entry_of(core, origin, event);
     const bool repeated =
         !chd_published_note(core->published, event->client, event->number);
 
+    entry.record = record;
+    entry.quiet = repeated && event->kind != CHD_KIND_INVALIDATE;
     core->stats.repeated += repeated;
-    if (event->kind != CHD_KIND_INVALIDATE) {
-        entry.quiet = repeated;
-    } else if (event->version == 0 && event->again_ms == 0) {
-        /* Also one that is repeated: elsewhere it may already stand for others
-         * that will not come here any more.  But what makes a demand of later
-         * fills, or comes again, nothing stands for: it may not be lost with
-         * an older or a lesser demand. */
-        set_subject(&entry, event);
-    }
     const uint64_t superseded =
         in_order ? chd_log_supersede(core->log, &entry) : UINT64_MAX;
     chd_log_append(core->log, &entry);
     chd_core_superseded(core, superseded);
     if (core->sent < core->head) {
-        core->behind_bytes += record.len + CHD_LOG_ENTRY_BYTES + 8;
+        core->behind_bytes += chd_log_cost(record.len);
     }
 }
 

@@ -48,13 +48,10 @@ void chd_core_follow(chd_core *core, const chd_claim *claim, chd_out *out)
 static chd_bytes shorten(chd_core *core, chd_event *event)
 {
     chd_pack pack;
-    chd_scan scan;
 
     chd_pack_init(&pack, core->record, CHD_RECORD_BYTES_MAX);
-    chd_event_pack(&pack, event);
-    chd_scan_init(&scan, chd_pack_bytes(&pack));
-    chd_event_scan(&scan, event);
-    CHD_ASSERT(chd_scan_end(&scan) == CHD_OK);
+    chd_event_place(&pack, event);
+    CHD_ASSERT(!pack.overflow);
     return chd_pack_bytes(&pack);
 }
 
@@ -76,14 +73,19 @@ static void accept_next(chd_core *core, const chd_mesh_events *events,
                         uint64_t received)
 {
     chd_bytes records = events->records;
-    chd_event event;
-    chd_bytes record;
+    chd_event event[2]; /* this one, and the next one, by turns */
+    chd_bytes record[2];
+    bool more = chd_mesh_record_next(&records, &event[0], &record[0]);
 
-    while (chd_mesh_record_next(&records, &event, &record)) {
-        if (event.seq <= received) {
+    for (uint32_t i = 0; more; i ^= 1) {
+        more = chd_mesh_record_next(&records, &event[i ^ 1], &record[i ^ 1]);
+        if (more) {
+            chd_core_expect(core, events->origin, &event[i ^ 1]);
+        }
+        if (event[i].seq <= received) {
             core->stats.duplicates++;
         } else {
-            chd_core_accept(core, events->origin, &event, record, true);
+            chd_core_accept(core, events->origin, &event[i], record[i], true);
         }
     }
     chd_vector_advance(core->vector, events->origin, events->last);

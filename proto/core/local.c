@@ -215,7 +215,6 @@ static void on_unsubscribe(chd_core *core, uint32_t index,
 static void accept(chd_core *core, chd_event *event)
 {
     chd_pack pack;
-    chd_scan scan;
 
     if (core->sent == core->head) {
         /* Whatever lies before it in the log is not ours to send. */
@@ -229,15 +228,11 @@ static void accept(chd_core *core, chd_event *event)
     event->seq = core->head;
     event->hlc = core->hlc;
     chd_pack_init(&pack, core->record, CHD_RECORD_BYTES_MAX);
-    chd_event_pack(&pack, event);
     /* The log wants the topic where it lies in the record. */
-    chd_event placed;
-    chd_scan_init(&scan, chd_pack_bytes(&pack));
-    chd_event_scan(&scan, &placed);
-    CHD_ASSERT(chd_scan_end(&scan) == CHD_OK);
+    chd_event_place(&pack, event);
+    CHD_ASSERT(!pack.overflow);
     /* It stands for older ones when it was broadcast, not before. */
-    chd_core_log(core, core->config.node, &placed, chd_pack_bytes(&pack),
-                 false);
+    chd_core_log(core, core->config.node, event, chd_pack_bytes(&pack), false);
     core->unsent_bytes += pack.len;
     core->stats.published++;
 }
@@ -248,14 +243,16 @@ static void on_publish(chd_core *core, uint32_t index,
     chd_session *session = &core->sessions[index];
     chd_local_list items = publish->items;
     uint64_t number = session->client == 0 ? 0 : publish->number;
-    chd_event event;
+    chd_event item[2]; /* this one, and the next one, by turns */
 
     if (core->state == CHD_NODE_DRAINING) {
         /* Without a receipt the library offers it again elsewhere, or later. */
         return;
     }
-    while (chd_local_item_next(&items, &event)) {
-        if (event.value.len > core->config.payload_max) {
+    /* No value is longer than all of them together. */
+    while (items.encoded.len > core->config.payload_max &&
+           chd_local_item_next(&items, &item[0])) {
+        if (item[0].value.len > core->config.payload_max) {
             fail(core, index, CHD_LOCAL_ERR_INVALID,
                  "the payload is larger than limits.payload", out);
             return;
@@ -266,15 +263,19 @@ static void on_publish(chd_core *core, uint32_t index,
     const uint64_t before =
         number == 0 ? 0
                     : chd_published_accepted(core->published, session->client);
-    for (items = publish->items; chd_local_item_next(&items, &event);
-         number += number > 0) {
-        if (number > 0 && number <= before) {
-            continue;
+    items = publish->items;
+    bool more = chd_local_item_next(&items, &item[0]);
+    for (uint32_t i = 0; more; i ^= 1, number += number > 0) {
+        more = chd_local_item_next(&items, &item[i ^ 1]);
+        if (more) {
+            chd_core_expect(core, core->config.node, &item[i ^ 1]);
         }
-        event.client = session->client;
-        event.number = number;
-        chd_core_make_room(core, event.value.len, out);
-        accept(core, &event);
+        if (number == 0 || number > before) {
+            item[i].client = session->client;
+            item[i].number = number;
+            chd_core_make_room(core, item[i].value.len, out);
+            accept(core, &item[i]);
+        }
     }
     session->mark_due = true;
     session->receipt = (chd_local_receipt){

@@ -2,6 +2,7 @@
 
 #include "proto/base/hash.h"
 #include "proto/core/forgotten.h"
+#include "proto/core/index.h"
 
 #define NONE UINT32_MAX
 
@@ -13,8 +14,17 @@
 #define MERGE_NUMERATOR 3
 #define MERGE_DENOMINATOR 4
 
-/* Entries are aligned to eight bytes.  Chains link entries by reference: the
- * offset in all pages together, in units of eight bytes, plus one. */
+/* Both tables together take this share of the log, so that each has a slot
+ * for 64 bytes.  Entries take at least 96: a table is never more than half
+ * full. */
+#define TABLES_SHARE 4
+#define ENTRY_BYTES_MIN ((size_t)96)
+
+/* How many entries ahead of the one that is evicted the tables are fetched. */
+#define EXPECTED 8
+
+/* Entries are aligned to eight bytes.  A reference is the offset in all pages
+ * together, in units of eight bytes, plus one. */
 typedef struct header {
     uint32_t size; /* of the entry with this header, a multiple of 8 */
     uint32_t record_len;
@@ -23,8 +33,6 @@ typedef struct header {
     uint64_t seq;
     uint64_t topic_hash;
     uint64_t subject_hash;
-    uint32_t seq_next; /* chain of the bucket by origin and seq; 0: end  */
-    uint32_t subject_next;
     uint16_t topic_at; /* offsets within the record */
     uint16_t subject_at;
     uint16_t subject_len;
@@ -35,8 +43,7 @@ typedef struct header {
 #define DEAD 1u  /* superseded or evicted */
 #define QUIET 2u /* a repetition          */
 
-_Static_assert(sizeof(header) == CHD_LOG_ENTRY_BYTES,
-               "the cost of an entry is documented");
+_Static_assert(sizeof(header) == 56, "the cost of an entry is documented");
 
 typedef struct page {
     uint64_t stamp; /* changes whenever entries move; 0: the page is free */
@@ -51,10 +58,9 @@ struct chd_log {
     const chd_mem *mem;
     uint8_t *memory;
     page *pages;
-    uint32_t *by_seq; /* buckets: references */
-    uint32_t *by_subject;
+    chd_index by_seq;
+    chd_index by_subject; /* of entries that have one */
     chd_forgotten *forgotten;
-    size_t bucket_count; /* a power of two */
     size_t page_bytes;
     size_t capacity;
     size_t live;
@@ -63,30 +69,27 @@ struct chd_log {
     uint32_t head; /* oldest page, NONE when empty */
     uint32_t tail;
     uint32_t free;
+    uint32_t unlinked; /* the newest entry, while the tables are fetched for it;
+                          0: it is in them */
     uint64_t end;
     uint64_t evicted; /* number behind the newest entry evicted */
     uint64_t stamp;
 };
 
-static size_t entry_size(size_t record_len)
+size_t chd_log_cost(size_t record_len)
 {
-    return (sizeof(header) + record_len + 7) & ~(size_t)7;
+    const size_t size = (sizeof(header) + record_len + 7) & ~(size_t)7;
+    return size < ENTRY_BYTES_MIN ? ENTRY_BYTES_MIN : size;
 }
 
 static void plan(chd_log *log, size_t bytes, size_t record_max)
 {
-    const size_t buckets_wanted = bytes / 16 / 2 / sizeof(uint32_t);
-
-    log->bucket_count = 1;
-    while (log->bucket_count * 2 <= buckets_wanted) {
-        log->bucket_count *= 2;
-    }
     log->page_bytes =
-        (entry_size(record_max) + PAGE_UNIT - 1) & ~(size_t)(PAGE_UNIT - 1);
-    log->page_count =
-        (uint32_t)((bytes - bytes / 8) / (log->page_bytes + sizeof(page)));
+        (chd_log_cost(record_max) + PAGE_UNIT - 1) & ~(size_t)(PAGE_UNIT - 1);
+    log->page_count = (uint32_t)((bytes - bytes / TABLES_SHARE) /
+                                 (log->page_bytes + sizeof(page)));
     log->capacity = log->page_count * (log->page_bytes + sizeof(page)) +
-                    2 * log->bucket_count * sizeof(uint32_t);
+                    bytes / TABLES_SHARE;
 }
 
 static void free_all_pages(chd_log *log)
@@ -102,6 +105,7 @@ static void free_all_pages(chd_log *log)
 chd_err chd_log_new(size_t bytes, size_t record_max, const chd_mem *mem,
                     chd_log **log)
 {
+    const size_t slots = bytes / TABLES_SHARE / 2 / sizeof(chd_index_slot);
     chd_log *made = chd_zalloc(mem, 1, sizeof(*made));
 
     *log = NULL;
@@ -113,10 +117,9 @@ chd_err chd_log_new(size_t bytes, size_t record_max, const chd_mem *mem,
     CHD_ASSERT(made->page_count >= 4);
     made->memory = chd_zalloc(mem, made->page_count, made->page_bytes);
     made->pages = chd_zalloc(mem, made->page_count, sizeof(page));
-    made->by_seq = chd_zalloc(mem, made->bucket_count, sizeof(uint32_t));
-    made->by_subject = chd_zalloc(mem, made->bucket_count, sizeof(uint32_t));
-    if (made->memory == NULL || made->pages == NULL || made->by_seq == NULL ||
-        made->by_subject == NULL ||
+    if (made->memory == NULL || made->pages == NULL ||
+        chd_index_new(slots, true, mem, &made->by_seq) != CHD_OK ||
+        chd_index_new(slots, false, mem, &made->by_subject) != CHD_OK ||
         chd_forgotten_new(mem, &made->forgotten) != CHD_OK) {
         chd_log_destroy(&made);
         return CHD_ENOMEM;
@@ -135,8 +138,8 @@ void chd_log_destroy(chd_log **log)
     chd_forgotten_destroy(&(*log)->forgotten);
     chd_free(mem, (*log)->memory);
     chd_free(mem, (*log)->pages);
-    chd_free(mem, (*log)->by_seq);
-    chd_free(mem, (*log)->by_subject);
+    chd_index_destroy(mem, &(*log)->by_seq);
+    chd_index_destroy(mem, &(*log)->by_subject);
     chd_free(mem, *log);
     *log = NULL;
 }
@@ -185,49 +188,45 @@ static void show(const header *entry, chd_log_entry *shown)
     shown->quiet = (entry->flags & QUIET) != 0;
 }
 
-static uint32_t *seq_bucket(const chd_log *log, uint64_t origin, uint64_t seq)
+/* Eight events that an origin numbered one after the other are neighbours;
+ * which is first varies, for it may be every eighth one that stays. */
+static uint32_t seq_hash(uint64_t origin, uint64_t seq)
 {
-    const uint64_t hash = chd_mix64(origin + chd_mix64(seq));
-    return &log->by_seq[hash & (log->bucket_count - 1)];
+    const uint64_t hash = chd_mix64(origin + chd_mix64(seq / 8));
+    return ((uint32_t)hash & ~CHD_INDEX_NEAR) |
+           ((uint32_t)(seq + hash) & CHD_INDEX_NEAR);
 }
 
-static uint32_t *subject_bucket(const chd_log *log, uint64_t hash,
-                                uint64_t origin)
+static uint32_t subject_hash(uint64_t hash, uint64_t origin)
 {
-    return &log->by_subject[chd_mix64(hash ^ origin) & (log->bucket_count - 1)];
+    return (uint32_t)chd_mix64(hash ^ origin);
 }
 
-/* The link that holds ref, in a chain that is known to contain it. */
-static uint32_t *seq_link(const chd_log *log, const header *entry, uint32_t ref)
+static void expect_entry(const chd_log *log, const header *entry)
 {
-    uint32_t *link = seq_bucket(log, entry->origin, entry->seq);
-    while (*link != ref) {
-        link = &of_ref(log, *link)->seq_next;
+    chd_index_expect(&log->by_seq, seq_hash(entry->origin, entry->seq));
+    if (entry->subject_hash != 0) {
+        chd_index_expect(&log->by_subject,
+                         subject_hash(entry->subject_hash, entry->origin));
     }
-    return link;
 }
 
-static uint32_t *subject_link(const chd_log *log, const header *entry,
-                              uint32_t ref)
-{
-    uint32_t *link = subject_bucket(log, entry->subject_hash, entry->origin);
-    while (*link != ref) {
-        link = &of_ref(log, *link)->subject_next;
-    }
-    return link;
-}
-
-static void link_entry(chd_log *log, header *entry)
+static void link_entry(chd_log *log, const header *entry)
 {
     const uint32_t ref = ref_of(log, entry);
-    uint32_t *bucket = seq_bucket(log, entry->origin, entry->seq);
 
-    entry->seq_next = *bucket;
-    *bucket = ref;
+    chd_index_add(&log->by_seq, seq_hash(entry->origin, entry->seq), ref);
     if (entry->subject_hash != 0) {
-        bucket = subject_bucket(log, entry->subject_hash, entry->origin);
-        entry->subject_next = *bucket;
-        *bucket = ref;
+        chd_index_add(&log->by_subject,
+                      subject_hash(entry->subject_hash, entry->origin), ref);
+    }
+}
+
+static void link_last(chd_log *log)
+{
+    if (log->unlinked != 0) {
+        link_entry(log, of_ref(log, log->unlinked));
+        log->unlinked = 0;
     }
 }
 
@@ -235,9 +234,23 @@ static void unlink_entry(chd_log *log, const header *entry)
 {
     const uint32_t ref = ref_of(log, entry);
 
-    *seq_link(log, entry, ref) = entry->seq_next;
+    chd_index_remove(&log->by_seq, seq_hash(entry->origin, entry->seq), ref);
     if (entry->subject_hash != 0) {
-        *subject_link(log, entry, ref) = entry->subject_next;
+        chd_index_remove(&log->by_subject,
+                         subject_hash(entry->subject_hash, entry->origin), ref);
+    }
+}
+
+static void relink_entry(chd_log *log, const header *entry, const header *moved)
+{
+    const uint32_t from = ref_of(log, entry);
+    const uint32_t to = ref_of(log, moved);
+
+    chd_index_move(&log->by_seq, seq_hash(entry->origin, entry->seq), from, to);
+    if (entry->subject_hash != 0) {
+        chd_index_move(&log->by_subject,
+                       subject_hash(entry->subject_hash, entry->origin), from,
+                       to);
     }
 }
 
@@ -282,11 +295,9 @@ static void add_page(chd_log *log)
     log->tail = index;
 }
 
-/* Take an entry out of the chains and of the accounts; its bytes stay. */
-static void kill(chd_log *log, header *entry)
+/* Take an entry out of the tables and of the accounts; its bytes stay. */
+static void kill(chd_log *log, page *home, header *entry)
 {
-    page *home = page_of(log, entry);
-
     unlink_entry(log, entry);
     entry->flags |= DEAD;
     home->live -= entry->size;
@@ -294,27 +305,52 @@ static void kill(chd_log *log, header *entry)
     log->count--;
 }
 
+/* Let the tables be fetched for the first live entry at or behind offset;
+ * returns the offset behind it. */
+static uint32_t expect_next(const chd_log *log, uint32_t index, uint32_t offset)
+{
+    while (offset < log->pages[index].used) {
+        const header *entry = at(log, index, offset);
+        offset += entry->size;
+        if ((entry->flags & DEAD) == 0) {
+            expect_entry(log, entry);
+            break;
+        }
+    }
+    return offset;
+}
+
+static void evict_entry(chd_log *log, page *home, header *entry)
+{
+    chd_log_entry shown;
+
+    show(entry, &shown);
+    const chd_forgotten_entry gone = {
+        .origin = entry->origin,
+        .seq = entry->seq,
+        .topic_hash = entry->topic_hash,
+        .topic = shown.topic,
+    };
+    chd_forgotten_add(log->forgotten, &gone);
+    log->evicted = chd_max_u64(log->evicted, entry->number + 1);
+    kill(log, home, entry);
+}
+
 static void evict_page(chd_log *log, uint32_t index)
 {
-    const uint32_t used = log->pages[index].used;
+    page *home = &log->pages[index];
+    uint32_t expected = 0;
 
-    for (uint32_t offset = 0; offset < used;) {
+    for (uint32_t i = 0; i < EXPECTED; i++) {
+        expected = expect_next(log, index, expected);
+    }
+    for (uint32_t offset = 0; offset < home->used;) {
         header *entry = at(log, index, offset);
         offset += entry->size;
-        if ((entry->flags & DEAD) != 0) {
-            continue;
+        if ((entry->flags & DEAD) == 0) {
+            expected = expect_next(log, index, expected);
+            evict_entry(log, home, entry);
         }
-        chd_log_entry shown;
-        show(entry, &shown);
-        const chd_forgotten_entry gone = {
-            .origin = entry->origin,
-            .seq = entry->seq,
-            .topic_hash = entry->topic_hash,
-            .topic = shown.topic,
-        };
-        chd_forgotten_add(log->forgotten, &gone);
-        log->evicted = chd_max_u64(log->evicted, entry->number + 1);
-        kill(log, entry);
     }
     free_page(log, index);
 }
@@ -334,12 +370,7 @@ static void move_live(chd_log *log, uint32_t from, uint32_t to, uint32_t used)
             continue;
         }
         header *target = at(log, to, kept);
-        const uint32_t old_ref = ref_of(log, entry);
-        const uint32_t new_ref = ref_of(log, target);
-        *seq_link(log, entry, old_ref) = new_ref;
-        if (entry->subject_hash != 0) {
-            *subject_link(log, entry, old_ref) = new_ref;
-        }
+        relink_entry(log, entry, target);
         memmove(target, entry, size);
         kept += size;
     }
@@ -393,12 +424,14 @@ static void make_page(chd_log *log)
 
 /* --- append --------------------------------------------------------------- */
 
-/* The older entry that the new one stands for, or NULL. */
+/* An older entry that the new one stands for, or NULL. */
 static header *find_superseded(const chd_log *log, const chd_log_entry *entry)
 {
-    uint32_t ref = *subject_bucket(log, entry->subject_hash, entry->origin);
+    const uint32_t hash = subject_hash(entry->subject_hash, entry->origin);
+    uint32_t place = UINT32_MAX;
+    uint32_t ref;
 
-    while (ref != 0) {
+    while ((ref = chd_index_next(&log->by_subject, hash, &place)) != 0) {
         header *older = of_ref(log, ref);
         if (older->subject_hash == entry->subject_hash &&
             older->origin == entry->origin && older->seq < entry->seq &&
@@ -407,36 +440,45 @@ static header *find_superseded(const chd_log *log, const chd_log_entry *entry)
                             entry->subject)) {
             return older;
         }
-        ref = older->subject_next;
     }
     return NULL;
 }
 
 uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry)
 {
+    link_last(log);
     header *older =
         entry->subject_hash == 0 ? NULL : find_superseded(log, entry);
 
     if (older == NULL) {
         return UINT64_MAX;
     }
-    const page *home = page_of(log, older);
+    page *home = page_of(log, older);
     const uint64_t number = older->number;
-    kill(log, older);
+    kill(log, home, older);
     if (home->live == 0 && (uint32_t)(home - log->pages) != log->tail) {
         free_page(log, (uint32_t)(home - log->pages));
     }
     return number;
 }
 
+void chd_log_expect(const chd_log *log, const chd_log_entry *entry)
+{
+    if (entry->subject_hash != 0) {
+        chd_index_expect(&log->by_subject,
+                         subject_hash(entry->subject_hash, entry->origin));
+    }
+}
+
 void chd_log_append(chd_log *log, const chd_log_entry *entry)
 {
-    const size_t size = entry_size(entry->record.len);
+    const size_t size = chd_log_cost(entry->record.len);
 
     CHD_ASSERT(entry->record.len > 0 && size <= log->page_bytes);
     CHD_ASSERT(entry->topic.ptr >= entry->record.ptr);
     CHD_ASSERT(entry->topic.ptr + entry->topic.len <=
                entry->record.ptr + entry->record.len);
+    link_last(log);
     if (log->tail == NONE ||
         log->page_bytes - log->pages[log->tail].used < size) {
         make_page(log);
@@ -461,7 +503,8 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry)
     };
     memcpy((uint8_t *)added + sizeof(*added), entry->record.ptr,
            entry->record.len);
-    link_entry(log, added);
+    expect_entry(log, added);
+    log->unlinked = ref_of(log, added);
     home->used += (uint32_t)size;
     home->live += (uint32_t)size;
     log->live += size;
@@ -552,15 +595,20 @@ bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
 bool chd_log_find(const chd_log *log, uint64_t origin, uint64_t seq,
                   chd_log_entry *entry)
 {
-    uint32_t ref = *seq_bucket(log, origin, seq);
+    const uint32_t hash = seq_hash(origin, seq);
+    uint32_t place = UINT32_MAX;
+    uint32_t ref = log->unlinked;
 
+    if (ref == 0) {
+        ref = chd_index_next(&log->by_seq, hash, &place);
+    }
     while (ref != 0) {
         const header *found = of_ref(log, ref);
         if (found->origin == origin && found->seq == seq) {
             show(found, entry);
             return true;
         }
-        ref = found->seq_next;
+        ref = chd_index_next(&log->by_seq, hash, &place);
     }
     return false;
 }

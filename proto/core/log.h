@@ -58,9 +58,9 @@ chd_err chd_log_new(size_t bytes, size_t record_max, const chd_mem *mem,
 /* Owns:   *log is consumed and set to NULL.  Safe on NULL, and twice. */
 void chd_log_destroy(chd_log **log);
 
-/* What an entry costs besides its record, which is rounded up to eight bytes;
- * the tables to find it take an eighth of the log in all. */
-#define CHD_LOG_ENTRY_BYTES 64
+/* Return what an entry costs with its record; the tables to find entries take
+ * a quarter of the log in all. */
+size_t chd_log_cost(size_t record_len);
 
 /* Copy an entry to the end.  topic and subject lie within record, which is at
  * most record_max (asserted). */
@@ -73,6 +73,10 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry);
  * itself.  Returns the number of the one that left, UINT64_MAX: there was none.
  */
 uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry);
+
+/* Let the processor fetch what the two above will look at, which waits for
+ * memory otherwise: called for the next entry, before this one is put in. */
+void chd_log_expect(const chd_log *log, const chd_log_entry *entry);
 
 /* Return the number that the next entry will have. */
 uint64_t chd_log_end(const chd_log *log);

@@ -95,7 +95,14 @@ static void scan_demand(chd_scan *scan, chd_event *event, uint32_t fields,
     chd_scan_rest(scan, fields, known);
 }
 
-void chd_event_pack(chd_pack *pack, const chd_event *event)
+/* The bytes that were packed last. */
+static chd_bytes placed(const chd_pack *pack, size_t len)
+{
+    return pack->overflow ? chd_bytes_of(NULL, 0)
+                          : chd_bytes_of(pack->buf + pack->len - len, len);
+}
+
+void chd_event_place(chd_pack *pack, chd_event *event)
 {
     const uint32_t demand = demand_fields(event);
     const bool told = event->number != 0 || demand > 0;
@@ -107,14 +114,23 @@ void chd_event_pack(chd_pack *pack, const chd_event *event)
     chd_pack_uint(pack, event->flags);
     chd_pack_uint(pack, event->hlc);
     chd_pack_str(pack, event->topic);
+    event->topic = placed(pack, event->topic.len);
     chd_pack_uint(pack, (uint64_t)event->target_kind);
     chd_pack_bin(pack, event->target);
+    event->target = placed(pack, event->target.len);
     chd_pack_bin(pack, event->value);
+    event->value = placed(pack, event->value.len);
     if (told) {
         chd_pack_uint(pack, event->client);
         chd_pack_uint(pack, event->number);
     }
     pack_demand(pack, event);
+}
+
+void chd_event_pack(chd_pack *pack, const chd_event *event)
+{
+    chd_event copy = *event;
+    chd_event_place(pack, &copy);
 }
 
 void chd_item_pack(chd_pack *pack, const chd_event *item)

@@ -69,6 +69,10 @@ chd_err chd_event_check(const chd_event *event, size_t payload_max)
 /* Append the record of event. */
 void chd_event_pack(chd_pack *pack, const chd_event *event);
 
+/* The same, after which topic, target and value of event are those of the
+ * record. */
+void chd_event_place(chd_pack *pack, chd_event *event);
+
 /* Read one record, widen what is unknown, and check it.  On error the scan
  * has it, and *event is unspecified.
  *

@@ -46,19 +46,36 @@ static const uint8_t *take(chd_scan *scan, size_t count)
     return taken;
 }
 
+static uint64_t load16(const uint8_t *at)
+{
+    return (uint64_t)at[0] << 8 | at[1];
+}
+
+static uint64_t load32(const uint8_t *at)
+{
+    return load16(at) << 16 | load16(at + 2);
+}
+
 /* Take an integer of width bytes in network order. */
 static uint64_t take_number(chd_scan *scan, size_t width)
 {
     const uint8_t *at = take(scan, width);
-    uint64_t number = 0;
 
     if (at == NULL) {
         return 0;
     }
-    for (size_t i = 0; i < width; i++) {
-        number = number << 8 | at[i];
+    switch (width) {
+    case 1:
+        return at[0];
+    case 2:
+        return load16(at);
+    case 4:
+        return load32(at);
+    case 8:
+        return load32(at) << 32 | load32(at + 4);
+    default:
+        return 0;
     }
-    return number;
 }
 
 uint32_t chd_scan_array(chd_scan *scan, uint32_t count_max)
@@ -88,7 +105,7 @@ uint32_t chd_scan_array(chd_scan *scan, uint32_t count_max)
     return (uint32_t)count;
 }
 
-uint64_t chd_scan_uint(chd_scan *scan, uint64_t max)
+uint64_t chd_scan_number(chd_scan *scan, uint64_t max)
 {
     const uint8_t *first = take(scan, 1);
     uint64_t number = 0;
@@ -172,7 +189,9 @@ chd_bytes chd_scan_bin(chd_scan *scan, size_t len_max)
     if (first == NULL) {
         return (chd_bytes){NULL, 0};
     }
-    if (*first >= BIN8 && *first <= BIN32) {
+    if (*first == BIN8 && scan->at != scan->end) {
+        len = *scan->at++;
+    } else if (*first >= BIN8 && *first <= BIN32) {
         len = take_number(scan, (size_t)1 << (*first - BIN8));
     } else {
         chd_scan_fail(scan, CHD_ETYPE);

@@ -54,11 +54,20 @@ static inline chd_bytes chd_scan_since(const chd_scan *scan, const uint8_t *at)
  */
 uint32_t chd_scan_array(chd_scan *scan, uint32_t count_max);
 
+/* What chd_scan_uint does with numbers of more than one byte. */
+uint64_t chd_scan_number(chd_scan *scan, uint64_t max);
+
 /* Read an unsigned integer of any width, up to max.
  *
  * Sets:   CHD_ERANGE when it is above max or negative.
  */
-uint64_t chd_scan_uint(chd_scan *scan, uint64_t max);
+static inline uint64_t chd_scan_uint(chd_scan *scan, uint64_t max)
+{
+    /* Most numbers are small, and then their format is the number. */
+    return scan->at != scan->end && *scan->at < 0x80 && *scan->at <= max
+               ? *scan->at++
+               : chd_scan_number(scan, max);
+}
 
 /* Read a boolean. */
 bool chd_scan_bool(chd_scan *scan);

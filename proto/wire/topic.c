@@ -55,15 +55,14 @@ static size_t character_length(chd_bytes text)
 bool chd_text_is_valid(chd_bytes text)
 {
     while (text.len > 0) {
-        uint64_t word = EACH_BYTE(' ');
-        const size_t step = chd_min_size(text.len, sizeof(word));
-        memcpy(&word, text.ptr, step);
-        if (is_plain(word)) {
-            text.ptr += step;
-            text.len -= step;
-            continue;
+        uint64_t word;
+        size_t len = sizeof(word);
+        if (text.len >= len) {
+            memcpy(&word, text.ptr, len);
         }
-        const size_t len = character_length(text);
+        if (text.len < len || !is_plain(word)) {
+            len = character_length(text);
+        }
         if (len == 0) {
             return false;
         }
