@@ -8,6 +8,7 @@
  *     static void on_event(coherd_client *client, const coherd_event *event,
  *                          void *arg)
  *     {
+ *         (void)client;
  *         if (event->target.kind == COHERD_TARGET_KEY) {
  *             my_cache_drop(arg, event->target.data, event->target.len);
  *         } else {
@@ -17,6 +18,7 @@
  *     static void on_reset(coherd_client *client, const coherd_reset *reset,
  *                          void *arg)
  *     {
+ *         (void)client, (void)reset;
  *         my_cache_drop_all(arg);
  *     }
  *

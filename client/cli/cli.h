@@ -136,6 +136,10 @@ void cli_format_bytes(uint64_t bytes, char *buf, size_t cap);
 /* Tell whether bytes are UTF-8. */
 bool cli_is_text(const void *data, size_t len);
 
+/* Tell whether bytes begin with a C1 control character, U+0080 to U+009F: those
+ * drive terminals, too. */
+bool cli_is_c1(const void *data, size_t len);
+
 /* Print bytes for people: text as it is, control characters and bytes that
  * are not UTF-8 as \xNN. */
 void cli_print_bytes(FILE *file, const void *data, size_t len);
@@ -153,7 +157,8 @@ void cli_json_open(cli_json *json, const char *name, char bracket);
 /* See cli_json_open. */
 void cli_json_close(cli_json *json, char bracket);
 
-/* Add a string, which is UTF-8. */
+/* Add a string, which is UTF-8.  Control characters are escaped, C1 among them:
+ * JSON allows those, a terminal does not survive them. */
 void cli_json_text(cli_json *json, const char *name, const char *text);
 
 /* Add a number that is not expected to reach 2^53. */

@@ -24,6 +24,9 @@ static void put_string(FILE *file, const char *text, size_t len)
         default:
             if (c < 0x20 || c == 0x7f) {
                 fprintf(file, "\\u%04x", c);
+            } else if (cli_is_c1(text + i, len - i)) {
+                i++; /* the second byte of its UTF-8 is its code */
+                fprintf(file, "\\u%04x", (unsigned char)text[i]);
             } else {
                 fputc(c, file);
             }

@@ -126,15 +126,21 @@ bool cli_is_text(const void *data, size_t len)
     return true;
 }
 
+bool cli_is_c1(const void *data, size_t len)
+{
+    const unsigned char *p = data;
+
+    return len >= 2 && p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+}
+
 void cli_print_bytes(FILE *file, const void *data, size_t len)
 {
     const unsigned char *p = data;
 
     for (size_t i = 0; i < len;) {
         const size_t step = utf8_len(p + i, len - i);
-        /* C1 control characters, U+0080 to U+009F, drive terminals, too. */
-        const bool is_c1 = step == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0;
-        if (step == 0 || p[i] < 0x20 || p[i] == 0x7f || is_c1) {
+        if (step == 0 || p[i] < 0x20 || p[i] == 0x7f ||
+            cli_is_c1(p + i, len - i)) {
             const size_t count = step == 0 ? 1 : step;
             for (size_t k = 0; k < count; k++) {
                 fprintf(file, "\\x%02x", p[i + k]);

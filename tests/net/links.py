@@ -31,9 +31,8 @@ def bury() -> None:
     """)
 
 
-def _connections(pid) -> list:
-    """Return the TCP connections of a process: (port, peer, its port)."""
-    found = []
+def socket_inodes(pid) -> set:
+    """Return the sockets that a process has open, as /proc/net names them."""
     inodes = set()
     for name in os.listdir(f'/proc/{pid}/fd'):
         try:
@@ -42,6 +41,13 @@ def _connections(pid) -> list:
             continue
         if link.startswith('socket:['):
             inodes.add(link[8:-1])
+    return inodes
+
+
+def _connections(pid) -> list:
+    """Return the TCP connections of a process: (port, peer, its port)."""
+    found = []
+    inodes = socket_inodes(pid)
     with open(f'/proc/{pid}/net/tcp6', encoding='ascii') as table:
         for row in list(table)[1:]:
             words = row.split()

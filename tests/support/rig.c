@@ -237,7 +237,7 @@ void rig_broadcast(rig *bench, chd_bytes message)
 
 /* --- messages ------------------------------------------------------------- */
 
-static chd_mesh_header header_of(uint64_t node, chd_mesh_type type)
+chd_mesh_header rig_header(uint64_t node, chd_mesh_type type)
 {
     return (chd_mesh_header){
         .version = CHD_PROTOCOL_MAX,
@@ -250,7 +250,7 @@ static chd_mesh_header header_of(uint64_t node, chd_mesh_type type)
 static chd_bytes hello(uint8_t *buf, uint64_t node, chd_mesh_type type,
                        chd_mesh_hello *body, const chd_position *positions)
 {
-    const chd_mesh_header header = header_of(node, type);
+    const chd_mesh_header header = rig_header(node, type);
     chd_pack pack;
 
     body->version_min = CHD_PROTOCOL_MIN;
@@ -281,21 +281,26 @@ chd_bytes rig_vector(uint8_t *buf, uint64_t node, uint8_t number,
     return hello(buf, node, CHD_MESH_HELLO, &body, positions);
 }
 
-chd_bytes rig_ping(uint8_t *buf, uint64_t node, chd_mesh_type type)
+chd_bytes rig_say_ping(uint8_t *buf, uint64_t node, chd_mesh_type type,
+                       const chd_mesh_ping *ping)
 {
-    const chd_mesh_header header = header_of(node, type);
-    const chd_mesh_ping ping = {.heard = true};
+    const chd_mesh_header header = rig_header(node, type);
     chd_pack pack;
 
     chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
-    chd_mesh_pack_ping(&pack, &header, &ping);
+    chd_mesh_pack_ping(&pack, &header, ping);
     return chd_pack_bytes(&pack);
+}
+
+chd_bytes rig_ping(uint8_t *buf, uint64_t node, chd_mesh_type type)
+{
+    return rig_say_ping(buf, node, type, &(chd_mesh_ping){.heard = true});
 }
 
 chd_bytes rig_ack(uint8_t *buf, uint64_t node, uint64_t origin,
                   uint64_t received)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_ACK);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_ACK);
     const chd_position ack = {origin, received};
     chd_pack pack;
 
@@ -307,24 +312,20 @@ chd_bytes rig_ack(uint8_t *buf, uint64_t node, uint64_t origin,
 chd_bytes rig_pong(uint8_t *buf, uint64_t node, uint64_t t0, uint64_t head,
                    uint64_t accepted)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_PONG);
     const chd_mesh_ping pong = {
         .t0 = t0,
         .heard = true,
         .head = head,
         .accepted = accepted,
     };
-    chd_pack pack;
 
-    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
-    chd_mesh_pack_ping(&pack, &header, &pong);
-    return chd_pack_bytes(&pack);
+    return rig_say_ping(buf, node, CHD_MESH_PONG, &pong);
 }
 
 chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
                    uint64_t head)
 {
-    const chd_mesh_header header = header_of(node, type);
+    const chd_mesh_header header = rig_header(node, type);
     chd_pack pack;
 
     chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
@@ -334,7 +335,7 @@ chd_bytes rig_head(uint8_t *buf, uint64_t node, chd_mesh_type type,
 
 chd_bytes rig_want(uint8_t *buf, uint64_t node, const chd_mesh_want *want)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_WANT);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_WANT);
     chd_pack pack;
 
     chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
@@ -345,7 +346,7 @@ chd_bytes rig_want(uint8_t *buf, uint64_t node, const chd_mesh_want *want)
 chd_bytes rig_say_applied(uint8_t *buf, uint64_t node,
                           const chd_mesh_applied *applied, const char *lacking)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_APPLIED);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_APPLIED);
     chd_pack pack;
 
     chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
@@ -360,7 +361,7 @@ chd_bytes rig_say_applied(uint8_t *buf, uint64_t node,
 static chd_bytes events_of(uint8_t *buf, uint64_t node, uint64_t first,
                            uint64_t last, const chd_event *like)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_EVENTS);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_EVENTS);
     chd_events_writer writer;
     chd_pack pack;
 
@@ -447,33 +448,82 @@ void rig_open(rig *bench, uint32_t session)
     rig_feed(bench, &input);
 }
 
-void rig_greet(rig *bench, uint32_t session)
+void rig_close(rig *bench, uint32_t session)
 {
-    const chd_local_hello greeting = {
-        .version_min = CHD_PROTOCOL_MIN,
-        .version_max = CHD_PROTOCOL_MAX,
-        .client = 5,
-        .name = chd_bytes_str("app"),
-        .pid = 6,
+    const chd_input input = {
+        .kind = CHD_IN_SESSION_CLOSED,
+        .u.session = {.session = session},
     };
+    rig_feed(bench, &input);
+}
+
+void rig_greet_as(rig *bench, uint32_t session, const chd_local_hello *hello)
+{
+    chd_local_hello greeting = *hello;
     uint8_t buf[256];
     chd_pack pack;
 
+    greeting.version_min = CHD_PROTOCOL_MIN;
+    greeting.version_max = CHD_PROTOCOL_MAX;
     rig_open(bench, session);
     chd_pack_init(&pack, buf, sizeof(buf));
     chd_local_pack_hello(&pack, &greeting);
+    CHD_ASSERT(!pack.overflow);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+void rig_greet(rig *bench, uint32_t session)
+{
+    const chd_local_hello greeting = {
+        .client = RIG_CLIENT,
+        .name = chd_bytes_str("app"),
+        .pid = 6,
+    };
+    rig_greet_as(bench, session, &greeting);
+}
+
+void rig_subscribe_to(rig *bench, uint32_t session, const chd_filter *filter)
+{
+    uint8_t buf[64];
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, filter, 1);
+    CHD_ASSERT(!pack.overflow);
     rig_say(bench, session, chd_pack_bytes(&pack));
 }
 
 void rig_subscribe(rig *bench, uint32_t session)
 {
     const chd_filter all = {CHD_MATCH_PREFIX, {NULL, 0}};
+
+    rig_greet(bench, session);
+    rig_subscribe_to(bench, session, &all);
+}
+
+bool rig_resume(rig *bench, uint32_t session, uint64_t node, uint64_t next)
+{
+    const chd_local_hello greeting = {
+        .client = RIG_CLIENT,
+        .node = node,
+        .next = next,
+    };
+
+    rig_greet_as(bench, session, &greeting);
+    const chd_local heard = rig_heard(bench);
+    CHD_ASSERT(heard.type == CHD_LOCAL_WELCOME);
+    return heard.u.welcome.resumed;
+}
+
+void rig_resume_topic(rig *bench, uint32_t session, const chd_filter *filter,
+                      bool more)
+{
     uint8_t buf[64];
     chd_pack pack;
 
-    rig_greet(bench, session);
     chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, &all, 1);
+    chd_local_pack_resume(&pack, filter, filter == NULL ? 0 : 1, more);
+    CHD_ASSERT(!pack.overflow);
     rig_say(bench, session, chd_pack_bytes(&pack));
 }
 
@@ -517,6 +567,42 @@ void rig_applied(rig *bench, uint32_t session, uint64_t position,
     chd_pack_init(&pack, buf, sizeof(buf));
     chd_local_pack_applied(&pack, position, bytes);
     rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+void rig_ask(rig *bench, uint32_t session, chd_local_type type,
+             const chd_local_ask *asked)
+{
+    uint8_t buf[32];
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_local_pack_ask(&pack, type, asked);
+    CHD_ASSERT(!pack.overflow);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+void rig_ask_who(rig *bench, uint32_t session, uint64_t request)
+{
+    uint8_t buf[16];
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_local_pack_request(&pack, CHD_LOCAL_WHO, request);
+    CHD_ASSERT(!pack.overflow);
+    rig_say(bench, session, chd_pack_bytes(&pack));
+}
+
+uint64_t rig_received(const rig *bench, uint64_t node)
+{
+    chd_member_report member;
+
+    for (uint32_t i = 0;
+         chd_core_report_member(bench->core, bench->now, &i, &member); i++) {
+        if (member.node == node) {
+            return member.received;
+        }
+    }
+    return UINT64_MAX;
 }
 
 chd_local rig_heard(const rig *bench)

@@ -12,6 +12,7 @@
 
 #define RIG_NODE UINT64_C(0x1001)
 #define RIG_PORT 7420
+#define RIG_CLIENT 5 /* of the sessions that greet */
 #define RIG_EVENTS_MAX 4096
 
 typedef struct rig {
@@ -74,12 +75,18 @@ void rig_pass(rig *bench, uint64_t ns);
 void rig_control(rig *bench, uint32_t peer, chd_bytes message);
 void rig_broadcast(rig *bench, chd_bytes message);
 
+/* Return the header of a message of another node. */
+chd_mesh_header rig_header(uint64_t node, chd_mesh_type type);
+
 /* Write messages of other nodes into buf, which has CHD_FRAME_BYTES_MAX. */
 chd_bytes rig_hello(uint8_t *buf, uint64_t node, chd_mesh_type type,
                     uint8_t number, uint64_t head);
 chd_bytes rig_vector(uint8_t *buf, uint64_t node, uint8_t number,
                      const chd_position *positions, uint32_t count);
 chd_bytes rig_ping(uint8_t *buf, uint64_t node, chd_mesh_type type);
+/* PING or PONG that says this. */
+chd_bytes rig_say_ping(uint8_t *buf, uint64_t node, chd_mesh_type type,
+                       const chd_mesh_ping *ping);
 /* ACK of origin's events. */
 chd_bytes rig_ack(uint8_t *buf, uint64_t node, uint64_t origin,
                   uint64_t received);
@@ -112,6 +119,20 @@ void rig_open(rig *bench, uint32_t session);
 void rig_greet(rig *bench, uint32_t session);
 void rig_subscribe(rig *bench, uint32_t session);
 
+/* Open a session that greets so; the versions are ours. */
+void rig_greet_as(rig *bench, uint32_t session, const chd_local_hello *hello);
+/* A session that has greeted subscribes to this. */
+void rig_subscribe_to(rig *bench, uint32_t session, const chd_filter *filter);
+/* Its connection is gone. */
+void rig_close(rig *bench, uint32_t session);
+
+/* A session comes back, from so far in the stream of a node.  Return whether
+ * WELCOME said resumed. */
+bool rig_resume(rig *bench, uint32_t session, uint64_t node, uint64_t next);
+/* What it had subscribed to: a filter, or NULL, and whether more follow. */
+void rig_resume_topic(rig *bench, uint32_t session, const chd_filter *filter,
+                      bool more);
+
 /* Feed a message of a session, or publish count items of bytes each. */
 void rig_say(rig *bench, uint32_t session, chd_bytes message);
 void rig_publish(rig *bench, uint32_t session, uint32_t count, size_t bytes);
@@ -121,6 +142,14 @@ void rig_session_ping(rig *bench, uint32_t session, uint64_t c0);
 /* It has applied everything up to position, so many bytes. */
 void rig_applied(rig *bench, uint32_t session, uint64_t position,
                  uint64_t bytes);
+
+/* It sends CONFIRM or AWAIT; or WHO, about what it has asked. */
+void rig_ask(rig *bench, uint32_t session, chd_local_type type,
+             const chd_local_ask *asked);
+void rig_ask_who(rig *bench, uint32_t session, uint64_t request);
+
+/* Return how much has been received of a member, UINT64_MAX when it is none. */
+uint64_t rig_received(const rig *bench, uint64_t node);
 
 /* Decode what was sent to a session last. */
 chd_local rig_heard(const rig *bench);

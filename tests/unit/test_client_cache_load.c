@@ -204,44 +204,36 @@ static void wait_for_shared(uint64_t count)
     }
 }
 
-Test(client_cache_load, many_callers_share_one_load)
+/* So many threads ask for the same; each is told that. */
+static void ask_at_once(size_t count, const char *told)
 {
     pthread_t threads[8];
-    void *text;
 
-    open_all(NULL);
     HOLD(true);
-    for (size_t i = 0; i < CHD_COUNT(threads); i++) {
+    for (size_t i = 0; i < count; i++) {
         pthread_create(&threads[i], NULL, get_in_thread, NULL);
     }
-    wait_for_shared(CHD_COUNT(threads) - 1);
+    wait_for_shared(count - 1);
     HOLD(false);
-    for (size_t i = 0; i < CHD_COUNT(threads); i++) {
+    for (size_t i = 0; i < count; i++) {
+        void *text;
         pthread_join(threads[i], &text);
-        cr_assert_str_eq(text, "old");
-        free(text);
+        cr_assert_str_eq(text, told);
     }
     cr_assert_eq(source.calls, 1);
 }
 
+Test(client_cache_load, many_callers_share_one_load)
+{
+    open_all(NULL);
+    ask_at_once(8, "old");
+}
+
 Test(client_cache_load, many_callers_share_one_failure)
 {
-    pthread_t threads[4];
-    void *text;
-
     open_all(NULL);
     source.failure = 5;
-    HOLD(true);
-    for (size_t i = 0; i < CHD_COUNT(threads); i++) {
-        pthread_create(&threads[i], NULL, get_in_thread, NULL);
-    }
-    wait_for_shared(CHD_COUNT(threads) - 1);
-    HOLD(false);
-    for (size_t i = 0; i < CHD_COUNT(threads); i++) {
-        pthread_join(threads[i], &text);
-        cr_assert_str_eq(text, "COHERD_ERR_LOADER");
-    }
-    cr_assert_eq(source.calls, 1);
+    ask_at_once(4, "COHERD_ERR_LOADER");
 }
 
 Test(client_cache_load, nobody_joins_a_load_that_was_overtaken)

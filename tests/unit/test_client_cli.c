@@ -146,6 +146,35 @@ Test(client_cli, json_is_escaped_and_binary_becomes_base64)
                      "\"d_base64\": \"////\", \"e\": \"\"}");
 }
 
+Test(client_cli, json_is_escaped_so_that_a_terminal_survives_it)
+{
+    static const struct {
+        const char *bytes;
+        const char *shown;
+    } cases[] = {
+        {"\x1b[2J", "\"\\u001b[2J\""},
+        {"\x7f", "\"\\u007f\""},
+        {"\xc2\x80", "\"\\u0080\""},
+        {"a\xc2\x9b[31m", "\"a\\u009b[31m\""}, /* CSI as one character */
+        {"\xc2\x9f\xc2\x9f", "\"\\u009f\\u009f\""},
+        {"\xc2\xa0", "\"\xc2\xa0\""}, /* the first behind them */
+        {"\xc3\x9b", "\"\xc3\x9b\""}, /* a letter that ends like one */
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        FILE *file = memory();
+        cli_json json = {.file = file};
+        cli_json_text(&json, NULL, cases[i].bytes);
+        fclose(file);
+        cr_assert_str_eq(written, cases[i].shown);
+        file = memory();
+        json = (cli_json){.file = file};
+        cli_json_bytes(&json, NULL, cases[i].bytes, strlen(cases[i].bytes));
+        fclose(file);
+        cr_assert_str_eq(written, cases[i].shown);
+    }
+}
+
 Test(client_cli, tables_show_bytes_so_that_a_terminal_survives_them)
 {
     FILE *file = memory();
@@ -388,6 +417,8 @@ Test(client_cli_program, no_name_drives_the_terminal)
         {"$C peers", "m\\xc2\\x9b2J  -"},
         {"$C \"$T\"", "\"t\\xc2\\x9b2J\""},
         {"$C watch \"$T\" | head -1", "t\\xc2\\x9b2J  (subscribed)"},
+        {"$C publish \"$T\" x --json", "\"t\\u009b2J\""},
+        {"$C peers --json", "\"m\\u009b2J\""},
     };
 
     FAKE_SET(&sidecar, sidecar.member_name = "m\xc2\x9b"

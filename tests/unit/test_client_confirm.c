@@ -36,6 +36,18 @@ static void on_receipt(coherd_client *client, const coherd_receipt *receipt,
     pthread_mutex_unlock(&saw.mutex);
 }
 
+/* Publish so that it waits until everybody has applied it: the call itself, or
+ * on_receipt, which tells to. */
+static coherd_publish_options until_applied(int timeout_ms, told *to)
+{
+    return (coherd_publish_options){
+        .wait = COHERD_WAIT_APPLIED,
+        .timeout_ms = timeout_ms,
+        .on_receipt = to == NULL ? NULL : on_receipt,
+        .on_receipt_arg = to,
+    };
+}
+
 static void expect_counts(const coherd_receipt *receipt, uint32_t of,
                           uint32_t applied, uint32_t missing)
 {
@@ -48,8 +60,7 @@ static void expect_counts(const coherd_receipt *receipt, uint32_t of,
 
 Test(client_confirm, a_call_returns_with_the_counts)
 {
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = PATIENT_MS};
+    const coherd_publish_options how = until_applied(PATIENT_MS, NULL);
 
     begin();
     for (int mode = COHERD_THREADED; mode <= COHERD_POLLED; mode++) {
@@ -68,8 +79,7 @@ Test(client_confirm, a_call_returns_with_the_counts)
 
 Test(client_confirm, in_polled_mode_the_own_callback_runs_first)
 {
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = PATIENT_MS};
+    const coherd_publish_options how = until_applied(PATIENT_MS, NULL);
 
     begin();
     coherd_client *client = open_client(COHERD_POLLED);
@@ -84,8 +94,7 @@ Test(client_confirm, in_polled_mode_the_own_callback_runs_first)
 
 Test(client_confirm, who_is_missing_at_the_end_is_named)
 {
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = 50};
+    const coherd_publish_options how = until_applied(50, NULL);
 
     begin();
     FAKE_SET(&sidecar, sidecar.no_confirms = true);
@@ -109,8 +118,7 @@ Test(client_confirm, who_is_missing_at_the_end_is_named)
 
 Test(client_confirm, a_sidecar_that_counts_wrongly_is_corrected)
 {
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = PATIENT_MS};
+    const coherd_publish_options how = until_applied(PATIENT_MS, NULL);
 
     begin();
     FAKE_SET(&sidecar, sidecar.confirmed.total = 3);
@@ -126,10 +134,7 @@ Test(client_confirm, a_sidecar_that_counts_wrongly_is_corrected)
 Test(client_confirm, a_receipt_may_come_later)
 {
     told to = {.calls = 0};
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = PATIENT_MS,
-                                        .on_receipt = on_receipt,
-                                        .on_receipt_arg = &to};
+    const coherd_publish_options how = until_applied(PATIENT_MS, &to);
 
     begin();
     coherd_client *client = open_client(COHERD_THREADED);
@@ -148,10 +153,7 @@ Test(client_confirm, a_receipt_may_come_later)
 Test(client_confirm, a_later_receipt_that_fails_tells_why)
 {
     told to = {.calls = 0};
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = 20,
-                                        .on_receipt = on_receipt,
-                                        .on_receipt_arg = &to};
+    const coherd_publish_options how = until_applied(20, &to);
 
     begin();
     FAKE_SET(&sidecar, sidecar.no_confirms = true);
@@ -168,10 +170,7 @@ Test(client_confirm, a_later_receipt_that_fails_tells_why)
 Test(client_confirm, only_so_many_receipts_may_be_outstanding)
 {
     told to = {.calls = 0};
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = PATIENT_MS,
-                                        .on_receipt = on_receipt,
-                                        .on_receipt_arg = &to};
+    const coherd_publish_options how = until_applied(PATIENT_MS, &to);
     const coherd_publish_options wrong = {.on_receipt = on_receipt};
 
     coherd_client *client = open_client(COHERD_THREADED);
@@ -192,8 +191,7 @@ Test(client_confirm, only_so_many_receipts_may_be_outstanding)
 
 Test(client_confirm, an_older_sidecar_cannot_tell)
 {
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = PATIENT_MS};
+    const coherd_publish_options how = until_applied(PATIENT_MS, NULL);
     const coherd_token token = {7, 1};
     coherd_receipt receipt = {.origin = 0};
 
@@ -208,8 +206,7 @@ Test(client_confirm, an_older_sidecar_cannot_tell)
 
 Test(client_confirm, a_sidecar_without_room_refuses)
 {
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = PATIENT_MS};
+    const coherd_publish_options how = until_applied(PATIENT_MS, NULL);
 
     begin();
     FAKE_SET(&sidecar, sidecar.confirmed.outcome = CHD_CONFIRM_REFUSED);
@@ -222,10 +219,7 @@ Test(client_confirm, a_sidecar_without_room_refuses)
 Test(client_confirm, the_question_is_asked_again_after_a_reconnect)
 {
     told to = {.calls = 0};
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = PATIENT_MS,
-                                        .on_receipt = on_receipt,
-                                        .on_receipt_arg = &to};
+    const coherd_publish_options how = until_applied(PATIENT_MS, &to);
 
     begin();
     FAKE_SET(&sidecar, sidecar.no_confirms = true);
@@ -242,8 +236,7 @@ Test(client_confirm, the_question_is_asked_again_after_a_reconnect)
 
 Test(client_confirm, what_nobody_accepted_in_time_leaves_zeros)
 {
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = 20};
+    const coherd_publish_options how = until_applied(20, NULL);
     coherd_client *client = open_client(COHERD_THREADED);
     coherd_receipt receipt;
 
@@ -259,10 +252,7 @@ Test(client_confirm, what_nobody_accepted_in_time_leaves_zeros)
 Test(client_confirm, closing_ends_the_wait)
 {
     told to = {.calls = 0};
-    const coherd_publish_options how = {.wait = COHERD_WAIT_APPLIED,
-                                        .timeout_ms = -1,
-                                        .on_receipt = on_receipt,
-                                        .on_receipt_arg = &to};
+    const coherd_publish_options how = until_applied(-1, &to);
 
     begin();
     FAKE_SET(&sidecar, sidecar.no_confirms = true);

@@ -6,16 +6,6 @@
 
 TestSuite(client_fill, .init = set_up, .fini = tear_down, .timeout = 100);
 
-/* Dispatch whenever the descriptor says so, until the expression holds. */
-#define PUMP(client, expression)                                               \
-    do {                                                                       \
-        while (!(expression)) {                                                \
-            struct pollfd fd_ = {.fd = coherd_fd(client), .events = POLLIN};   \
-            cr_assert_eq(poll(&fd_, 1, 60000), 1, "in vain: %s", #expression); \
-            cr_assert_eq(coherd_dispatch(client), COHERD_OK);                  \
-        }                                                                      \
-    } while (0)
-
 static coherd_client *open_subscribed(void)
 {
     fake_start(&sidecar);

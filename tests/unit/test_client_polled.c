@@ -9,15 +9,6 @@ static bool is_readable(coherd_client *client, int timeout_ms)
     return poll(&fd, 1, timeout_ms) == 1;
 }
 
-/* Dispatch whenever the descriptor says so, until the expression holds. */
-#define PUMP(client, expression)                                               \
-    do {                                                                       \
-        while (!(expression)) {                                                \
-            cr_assert(is_readable(client, 60000), "in vain: %s", #expression); \
-            cr_assert_eq(coherd_dispatch(client), COHERD_OK);                  \
-        }                                                                      \
-    } while (0)
-
 Test(client_polled, the_descriptor_alone_drives_everything)
 {
     const coherd_target key = coherd_key("1");

@@ -109,6 +109,16 @@ static inline coherd_client *open_client(coherd_mode mode)
     return client;
 }
 
+/* Dispatch whenever the descriptor says so, until the expression holds. */
+#define PUMP(client, expression)                                               \
+    do {                                                                       \
+        while (!(expression)) {                                                \
+            struct pollfd fd_ = {.fd = coherd_fd(client), .events = POLLIN};   \
+            cr_assert_eq(poll(&fd_, 1, 60000), 1, "in vain: %s", #expression); \
+            cr_assert_eq(coherd_dispatch(client), COHERD_OK);                  \
+        }                                                                      \
+    } while (0)
+
 static inline void set_up(void)
 {
     fake_init(&sidecar);

@@ -58,16 +58,6 @@ static void start(void)
         }                                                                      \
     } while (0)
 
-/* Dispatch whenever the descriptor says so, until the expression holds. */
-#define PUMP(client, expression)                                               \
-    do {                                                                       \
-        while (!(expression)) {                                                \
-            struct pollfd fd_ = {.fd = coherd_fd(client), .events = POLLIN};   \
-            cr_assert_eq(poll(&fd_, 1, 60000), 1, "in vain: %s", #expression); \
-            cr_assert_eq(coherd_dispatch(client), COHERD_OK);                  \
-        }                                                                      \
-    } while (0)
-
 Test(client_staleness, it_is_unknown_until_the_sidecar_tells)
 {
     cr_assert_eq(coherd_staleness(NULL), COHERD_STALENESS_UNKNOWN);

@@ -34,11 +34,7 @@ static void finish(void)
 /* The session says that it applied so many bytes. */
 static void apply(uint32_t session, uint64_t position, uint64_t bytes)
 {
-    chd_pack pack;
-
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_applied(&pack, position, bytes);
-    rig_say(bench, session, chd_pack_bytes(&pack));
+    rig_applied(bench, session, position, bytes);
     rig_turn(bench);
 }
 
@@ -106,8 +102,6 @@ Test(core_confirm, it_is_applied_when_the_session_says_so)
 
 Test(core_confirm, the_slowest_session_counts_and_one_that_ends_does_not)
 {
-    const chd_input closed = {.kind = CHD_IN_SESSION_CLOSED,
-                              .u.session = {.session = 1}};
     const uint64_t reset = begin_session();
 
     rig_subscribe(bench, 1);
@@ -116,7 +110,7 @@ Test(core_confirm, the_slowest_session_counts_and_one_that_ends_does_not)
     want(1);
     apply(0, 2, reset + bench->sent_len);
     cr_assert_eq(answers(), 0, "session 1 has not even applied its RESET");
-    rig_feed(bench, &closed);
+    rig_close(bench, 1);
     rig_turn(bench);
     cr_assert_eq(answers(), 1);
     finish();
@@ -204,7 +198,7 @@ Test(core_confirm, nobody_is_answered_for_ever)
     bring(1, 1);
     want(1);
     rig_pass(bench, 11 * CHD_SECOND);
-    rig_feed(bench, &(chd_input){.kind = CHD_IN_SESSION_CLOSED});
+    rig_close(bench, 0);
     rig_turn(bench);
     cr_assert_eq(answers(), 0);
     want(1);
@@ -224,33 +218,13 @@ Test(core_confirm, of_more_origins_than_there_is_room_for_none_is_answered)
     cr_assert_eq(answers(), 0);
     rig_pass(bench, 11 * CHD_SECOND); /* those are not asked for any more */
     want(1);
-    rig_feed(bench, &(chd_input){.kind = CHD_IN_SESSION_CLOSED});
+    rig_close(bench, 0);
     rig_turn(bench);
     cr_assert_eq(answers(), 1);
     finish();
 }
 
 /* --- as the one that asks ------------------------------------------------- */
-
-static void ask(uint32_t session, chd_local_type type, uint64_t request,
-                uint64_t origin, uint64_t seq)
-{
-    const chd_local_ask asked = {request, origin, seq};
-    chd_pack pack;
-
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_ask(&pack, type, &asked);
-    rig_say(bench, session, chd_pack_bytes(&pack));
-}
-
-static void ask_who(uint32_t session, uint64_t request)
-{
-    chd_pack pack;
-
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_request(&pack, CHD_LOCAL_WHO, request);
-    rig_say(bench, session, chd_pack_bytes(&pack));
-}
 
 static void say_applied(uint64_t node, uint64_t seq)
 {
@@ -273,7 +247,7 @@ static void publish_and_ask(void)
     rig_greet(bench, 3);
     rig_publish(bench, 3, 1, 10);
     rig_turn(bench);
-    ask(3, CHD_LOCAL_CONFIRM, 5, RIG_NODE, 1);
+    rig_ask(bench, 3, CHD_LOCAL_CONFIRM, &(chd_local_ask){5, RIG_NODE, 1});
     rig_turn(bench);
 }
 
@@ -306,14 +280,14 @@ Test(core_confirm, an_answer_for_less_or_twice_or_of_a_stranger_is_none)
     rig_greet(bench, 3);
     rig_publish(bench, 3, 2, 10);
     rig_turn(bench);
-    ask(3, CHD_LOCAL_CONFIRM, 5, RIG_NODE, 2);
+    rig_ask(bench, 3, CHD_LOCAL_CONFIRM, &(chd_local_ask){5, RIG_NODE, 2});
     rig_turn(bench);
     say_applied(ORIGIN, 1);
     say_applied(99, 2);
     say_applied(ASKER, 2);
     say_applied(ASKER, 2);
     cr_assert_null(confirmed());
-    ask_who(3, 5);
+    rig_ask_who(bench, 3, 5);
     rig_pass(bench, CHD_SECOND / 4);
     cr_assert_eq(confirmed()->outcome, CHD_CONFIRM_MISSING);
     cr_assert_eq(confirmed()->applied, 2);
@@ -344,7 +318,7 @@ Test(core_confirm, who_is_missing_is_named)
 
     rig_subscribe(bench, 0);
     publish_and_ask();
-    ask_who(3, 5);
+    rig_ask_who(bench, 3, 5);
     rig_pass(bench, CHD_SECOND / 4);
     cr_assert_eq(confirmed()->outcome, CHD_CONFIRM_MISSING);
     cr_assert_eq(confirmed()->total, 2);
@@ -359,7 +333,7 @@ Test(core_confirm, who_is_missing_is_named)
     cr_assert(chd_bytes_equal(missing.name, chd_bytes_str("peer")));
     cr_assert_eq(missing.session.len, 0);
     say_applied(ORIGIN, 1);
-    ask_who(3, 5);
+    rig_ask_who(bench, 3, 5);
     rig_pass(bench, CHD_SECOND / 4);
     cr_assert_eq(confirmed()->applied, 0, "it was answered before");
     finish();
@@ -377,28 +351,27 @@ Test(core_confirm, alone_it_is_enough_that_the_own_sessions_have_it)
 
 Test(core_confirm, too_many_waits_are_refused_and_sessions_take_theirs_along)
 {
-    const chd_input closed = {.kind = CHD_IN_SESSION_CLOSED,
-                              .u.session = {.session = 3}};
-
     publish_and_ask();
     rig_greet(bench, 5);
     for (uint64_t i = 1; i < CHD_CONFIRMS_MAX; i++) {
-        ask(i % 2 == 0 ? 3 : 5, CHD_LOCAL_CONFIRM, 5 + i, RIG_NODE, 1);
+        rig_ask(bench, i % 2 == 0 ? 3 : 5, CHD_LOCAL_CONFIRM,
+                &(chd_local_ask){5 + i, RIG_NODE, 1});
     }
     cr_assert_null(confirmed());
-    ask(3, CHD_LOCAL_CONFIRM, 9999, RIG_NODE, 1);
+    rig_ask(bench, 3, CHD_LOCAL_CONFIRM, &(chd_local_ask){9999, RIG_NODE, 1});
     cr_assert_eq(confirmed()->request, 9999);
     cr_assert_eq(confirmed()->outcome, CHD_CONFIRM_REFUSED);
     for (uint64_t i = 0; i < CHD_AWAITS_MAX; i++) {
-        ask(i % 2 == 0 ? 3 : 5, CHD_LOCAL_AWAIT, 10000 + i, 555, 1);
+        rig_ask(bench, i % 2 == 0 ? 3 : 5, CHD_LOCAL_AWAIT,
+                &(chd_local_ask){10000 + i, 555, 1});
     }
-    ask(3, CHD_LOCAL_AWAIT, 8888, 555, 1);
+    rig_ask(bench, 3, CHD_LOCAL_AWAIT, &(chd_local_ask){8888, 555, 1});
     cr_assert_eq(confirmed()->request, 8888);
     cr_assert_eq(confirmed()->outcome, CHD_CONFIRM_REFUSED);
-    rig_feed(bench, &closed);
+    rig_close(bench, 3);
     rig_greet(bench, 4);
-    ask(4, CHD_LOCAL_CONFIRM, 1, RIG_NODE, 1);
-    ask(4, CHD_LOCAL_AWAIT, 2, 555, 1);
+    rig_ask(bench, 4, CHD_LOCAL_CONFIRM, &(chd_local_ask){1, RIG_NODE, 1});
+    rig_ask(bench, 4, CHD_LOCAL_AWAIT, &(chd_local_ask){2, 555, 1});
     cr_assert_null(confirmed());
     finish();
 }
@@ -414,14 +387,14 @@ static bool was_awaited(uint64_t request)
 Test(core_confirm, awaited_comes_behind_the_event)
 {
     begin_session();
-    ask(0, CHD_LOCAL_AWAIT, 6, ORIGIN, 2);
+    rig_ask(bench, 0, CHD_LOCAL_AWAIT, &(chd_local_ask){6, ORIGIN, 2});
     rig_turn(bench);
     bring(1, 1);
     cr_assert_not(was_awaited(6));
     bring(2, 2);
     cr_assert(was_awaited(6));
     cr_assert_eq(bench->event_count, 2);
-    ask(0, CHD_LOCAL_AWAIT, 7, ORIGIN, 1);
+    rig_ask(bench, 0, CHD_LOCAL_AWAIT, &(chd_local_ask){7, ORIGIN, 1});
     rig_turn(bench);
     cr_assert(was_awaited(7));
     finish();
@@ -430,7 +403,7 @@ Test(core_confirm, awaited_comes_behind_the_event)
 Test(core_confirm, an_origin_that_is_not_known_is_waited_for)
 {
     begin_session();
-    ask(0, CHD_LOCAL_AWAIT, 6, 555, 3);
+    rig_ask(bench, 0, CHD_LOCAL_AWAIT, &(chd_local_ask){6, 555, 3});
     rig_turn(bench);
     cr_assert_not(was_awaited(6));
     rig_control(bench, CHD_PEER_NONE,

@@ -10,12 +10,7 @@ static rig *bench;
 /* node 77 broadcasts invalidations of one key, with these demands. */
 static void broadcast(uint64_t first, const chd_event *demands, uint64_t count)
 {
-    const chd_mesh_header header = {
-        .version = CHD_PROTOCOL_MAX,
-        .type = CHD_MESH_EVENTS,
-        .cluster = chd_bytes_str("test"),
-        .sender = 77,
-    };
+    const chd_mesh_header header = rig_header(77, CHD_MESH_EVENTS);
     chd_events_writer writer;
     chd_pack pack;
 

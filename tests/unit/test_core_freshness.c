@@ -94,12 +94,7 @@ static const uint64_t nobody[] = {0};
 static void tell(uint64_t sender, uint64_t t0, const chd_position *position,
                  const chd_age *age)
 {
-    const chd_mesh_header header = {
-        .version = CHD_PROTOCOL_MAX,
-        .type = CHD_MESH_VECTOR,
-        .cluster = chd_bytes_str("test"),
-        .sender = sender,
-    };
+    const chd_mesh_header header = rig_header(sender, CHD_MESH_VECTOR);
     const chd_mesh_vector vector = {.position_count = position == NULL ? 0 : 1,
                                     .t0 = t0};
     chd_pack pack;
@@ -117,12 +112,7 @@ static void tell(uint64_t sender, uint64_t t0, const chd_position *position,
 /* node sends 77's invalidations first..last from its log. */
 static void repair(uint64_t node, uint64_t first, uint64_t last)
 {
-    const chd_mesh_header header = {
-        .version = CHD_PROTOCOL_MAX,
-        .type = CHD_MESH_REPAIR,
-        .cluster = chd_bytes_str("test"),
-        .sender = node,
-    };
+    const chd_mesh_header header = rig_header(node, CHD_MESH_REPAIR);
     const chd_mesh_repair answer = {
         .origin = 77, .first = first, .last = last, .held = last};
     chd_repair_writer writer;
@@ -611,12 +601,7 @@ Test(core_freshness, one_who_is_not_heard_directly_is_asked_about)
 /* As many nodes as a VECTOR can tell of, and 78 itself. */
 Test(core_freshness, more_nodes_than_fit_hold_freshness_back)
 {
-    const chd_mesh_header header = {
-        .version = CHD_PROTOCOL_MAX,
-        .type = CHD_MESH_VECTOR,
-        .cluster = chd_bytes_str("test"),
-        .sender = 78,
-    };
+    const chd_mesh_header header = rig_header(78, CHD_MESH_VECTOR);
     const chd_mesh_vector vector = {.t0 = now()};
     chd_pack pack;
 

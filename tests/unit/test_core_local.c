@@ -57,14 +57,9 @@ Test(core_local, bytes_that_are_no_message_end_the_session_and_no_other)
 
 Test(core_local, nothing_comes_before_hello)
 {
-    uint8_t buf[64];
-    chd_pack pack;
-
     rig_subscribe(bench, 0);
     rig_open(bench, 1);
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_ping(&pack, 1);
-    rig_say(bench, 1, chd_pack_bytes(&pack));
+    rig_session_ping(bench, 1, 1);
     assert_refused(CHD_LOCAL_ERR_STATE);
     assert_unharmed();
     finish();
@@ -139,8 +134,6 @@ Test(core_local, a_closed_session_gives_its_number_back_at_once)
 
 Test(core_local, bye_and_a_vanished_connection_end_alike)
 {
-    const chd_input closed = {.kind = CHD_IN_SESSION_CLOSED,
-                              .u.session = {.session = 2}};
     uint8_t buf[8];
     chd_pack pack;
 
@@ -150,7 +143,7 @@ Test(core_local, bye_and_a_vanished_connection_end_alike)
     chd_local_pack_bye(&pack, CHD_LOCAL_BYE);
     rig_say(bench, 1, chd_pack_bytes(&pack));
     cr_assert_eq(bench->actions[CHD_ACT_SESSION_CLOSE], 1);
-    rig_feed(bench, &closed);
+    rig_close(bench, 2);
     cr_assert_eq(bench->actions[CHD_ACT_SESSION_CLOSE], 1);
 
     chd_node_report report;
@@ -176,16 +169,6 @@ Test(core_local, a_payload_above_the_limit_is_refused_and_none_of_its_batch)
     finish();
 }
 
-static void say_applied(uint64_t position, uint64_t bytes)
-{
-    uint8_t buf[32];
-    chd_pack pack;
-
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_applied(&pack, position, bytes);
-    rig_say(bench, 1, chd_pack_bytes(&pack));
-}
-
 Test(core_local, what_was_never_sent_cannot_have_been_applied)
 {
     static const struct {
@@ -195,9 +178,9 @@ Test(core_local, what_was_never_sent_cannot_have_been_applied)
     for (size_t i = 0; i < CHD_COUNT(cases); i++) {
         bench->actions[CHD_ACT_SESSION_CLOSE] = 0;
         rig_subscribe(bench, 1);
-        say_applied(1, bench->sent_len);
+        rig_applied(bench, 1, 1, bench->sent_len);
         cr_assert_eq(bench->actions[CHD_ACT_SESSION_CLOSE], 0);
-        say_applied(cases[i].position, cases[i].bytes);
+        rig_applied(bench, 1, cases[i].position, cases[i].bytes);
         cr_assert_eq(bench->actions[CHD_ACT_SESSION_CLOSE], 1, "case %zu", i);
     }
     finish();
@@ -264,7 +247,7 @@ Test(core_local, a_session_that_stands_still_is_reset_when_it_goes_on)
     }
     cr_assert_lt(sent, CHD_SESSION_WINDOW_BYTES + 2 * CHD_BATCH_BYTES);
     cr_assert_eq(stats->resets, 1);
-    say_applied(1 + stats->delivered, subscribed + sent);
+    rig_applied(bench, 1, 1 + stats->delivered, subscribed + sent);
     rig_turn(bench);
     cr_assert_eq(stats->resets, 2);
     cr_assert_eq(bench->traces[CHD_TRACE_SESSION_RESET], 1);
@@ -274,8 +257,6 @@ Test(core_local, a_session_that_stands_still_is_reset_when_it_goes_on)
 static chd_err feed_damaged(chd_bytes message)
 {
     static uint64_t fed;
-    const chd_input closed = {.kind = CHD_IN_SESSION_CLOSED,
-                              .u.session = {.session = 1}};
 
     if (bench->actions[CHD_ACT_SESSION_CLOSE] > 0) {
         bench->actions[CHD_ACT_SESSION_CLOSE] = 0;
@@ -286,7 +267,7 @@ static chd_err feed_damaged(chd_bytes message)
         rig_turn(bench);
     }
     if (fed % 1000 == 0 && bench->actions[CHD_ACT_SESSION_CLOSE] == 0) {
-        rig_feed(bench, &closed);
+        rig_close(bench, 1);
         rig_greet(bench, 1);
     }
     return CHD_ETRUNCATED;

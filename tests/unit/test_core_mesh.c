@@ -29,19 +29,6 @@ static const chd_stats *stats(void)
     return chd_core_stats(bench->core);
 }
 
-static uint64_t received_of(uint64_t node)
-{
-    chd_member_report member;
-
-    for (uint32_t i = 0;
-         chd_core_report_member(bench->core, bench->now, &i, &member); i++) {
-        if (member.node == node) {
-            return member.received;
-        }
-    }
-    return UINT64_MAX;
-}
-
 /* --- malformed messages --------------------------------------------------- */
 
 Test(core_mesh, malformed_messages_are_counted_and_told_once_a_minute)
@@ -129,12 +116,7 @@ Test(core_mesh, no_damaged_message_hurts)
 
 Test(core_mesh, unknown_types_are_counted_and_passed_over)
 {
-    const chd_mesh_header header = {
-        .version = CHD_PROTOCOL_MAX,
-        .type = 99,
-        .cluster = chd_bytes_str("test"),
-        .sender = 77,
-    };
+    const chd_mesh_header header = rig_header(77, 99);
     chd_pack pack;
 
     chd_pack_init(&pack, buf, sizeof(buf));
@@ -162,7 +144,7 @@ Test(core_mesh, events_reach_a_session_once_and_in_order)
     }
     cr_assert_eq(stats()->duplicates, 2 + 5);
     cr_assert_eq(stats()->gaps, 0);
-    cr_assert_eq(received_of(77), 5);
+    cr_assert_eq(rig_received(bench, 77), 5);
     finish();
 }
 
@@ -174,7 +156,7 @@ Test(core_mesh, an_invalidation_stands_for_older_ones_of_the_same_target)
     rig_turn(bench);
     cr_assert_eq(bench->event_count, 1);
     cr_assert_eq(bench->events[0], 5);
-    cr_assert_eq(received_of(77), 5);
+    cr_assert_eq(rig_received(bench, 77), 5);
     finish();
 }
 
@@ -194,7 +176,7 @@ Test(core_mesh, a_gap_is_asked_for_and_resets_nobody)
     cr_assert_eq(stats()->lost, 0);
     cr_assert_eq(bench->traces[CHD_TRACE_GAP], 0);
     cr_assert_eq(stats()->delivered, 1, "3 waits for 2");
-    cr_assert_eq(received_of(77), 1);
+    cr_assert_eq(rig_received(bench, 77), 1);
     finish();
 }
 
@@ -282,12 +264,7 @@ Test(core_mesh, a_turn_that_began_with_a_flood_can_end_with_a_publish)
 Test(core_mesh, a_record_longer_than_any_of_ours_is_cut_to_what_we_know)
 {
     static const uint8_t filling[CHD_FRAME_BYTES_MAX - 200];
-    const chd_mesh_header header = {
-        .version = CHD_PROTOCOL_MAX,
-        .type = CHD_MESH_EVENTS,
-        .cluster = chd_bytes_str("test"),
-        .sender = 77,
-    };
+    const chd_mesh_header header = rig_header(77, CHD_MESH_EVENTS);
     chd_events_writer writer;
     chd_pack pack;
 
@@ -354,7 +331,7 @@ Test(core_mesh, hearsay_never_displaces_who_was_heard)
                     long_vector(100 + n, (n + 1) * 100000));
         rig_turn(bench);
     }
-    cr_assert_eq(received_of(77), 3);
+    cr_assert_eq(rig_received(bench, 77), 3);
     rig_control(bench, CHD_PEER_NONE, rig_ping(buf, 77, CHD_MESH_PING));
     rig_publish(bench, 0, 1, 8);
     rig_turn(bench);
@@ -400,12 +377,7 @@ Test(core_mesh, origins_may_come_and_go_beyond_all_limits)
 Test(core_mesh, an_address_without_a_port_for_control_is_refused)
 {
     const uint16_t ports[] = {0, UINT16_MAX};
-    const chd_mesh_header header = {
-        .version = CHD_PROTOCOL_MAX,
-        .type = CHD_MESH_HELLO,
-        .cluster = chd_bytes_str("test"),
-        .sender = 77,
-    };
+    const chd_mesh_header header = rig_header(77, CHD_MESH_HELLO);
 
     for (size_t i = 0; i < CHD_COUNT(ports); i++) {
         chd_mesh_hello hello = {.version_min = 1, .version_max = 1};
@@ -433,7 +405,7 @@ Test(core_mesh, goodbye_is_final_whatever_arrives_late)
                 rig_hello(buf, 77, CHD_MESH_WELCOME, 2, 0));
     rig_broadcast(bench, rig_head(buf, 77, CHD_MESH_BEACON, 0));
     rig_pass(bench, CHD_SECOND);
-    cr_assert_eq(received_of(77), UINT64_MAX);
+    cr_assert_eq(rig_received(bench, 77), UINT64_MAX);
     cr_assert_eq(bench->traces[CHD_TRACE_PEER_HELLO], 1);
     finish();
 }
@@ -444,7 +416,7 @@ Test(core_mesh, the_answer_of_a_link_that_was_hung_up_joins_nobody)
                 rig_hello(buf, 77, CHD_MESH_WELCOME, 2, 0));
     rig_turn(bench);
     cr_assert_eq(bench->actions[CHD_ACT_DIAL], 0);
-    cr_assert_eq(received_of(77), UINT64_MAX);
+    cr_assert_eq(rig_received(bench, 77), UINT64_MAX);
     finish();
 }
 
@@ -452,13 +424,13 @@ Test(core_mesh, a_stranger_does_not_push_out_who_answers)
 {
     rig_join(bench, 77, 2);
     rig_control(bench, CHD_PEER_NONE, rig_hello(buf, 78, CHD_MESH_HELLO, 2, 0));
-    cr_assert_eq(received_of(77), 0);
-    cr_assert_eq(received_of(78), UINT64_MAX);
+    cr_assert_eq(rig_received(bench, 77), 0);
+    cr_assert_eq(rig_received(bench, 78), UINT64_MAX);
     /* On our own link to the address the stranger is believed. */
     rig_control(bench, bench->dialled,
                 rig_hello(buf, 78, CHD_MESH_WELCOME, 2, 0));
-    cr_assert_eq(received_of(77), UINT64_MAX);
-    cr_assert_eq(received_of(78), 0);
+    cr_assert_eq(rig_received(bench, 77), UINT64_MAX);
+    cr_assert_eq(rig_received(bench, 78), 0);
     cr_assert_eq(bench->traces[CHD_TRACE_PEER_REPLACED], 1);
     finish();
 }
@@ -481,7 +453,7 @@ Test(core_mesh, another_version_at_a_members_address_does_not_end_the_member)
         chd_mesh_pack_hello(&pack, &header, &hello, NULL);
         rig_control(bench, CHD_PEER_NONE, chd_pack_bytes(&pack));
     }
-    cr_assert_eq(received_of(77), 0);
+    cr_assert_eq(rig_received(bench, 77), 0);
     cr_assert_eq(bench->traces[CHD_TRACE_PEER_REFUSED], 1, "told once");
     cr_assert_eq(stats()->refused, 10);
     finish();
@@ -519,17 +491,10 @@ Test(core_mesh, after_stopped_nothing_is_due)
 /* 77 says to have received so much: of us, if it answers us. */
 static void say_received(chd_mesh_type type, uint64_t received)
 {
-    const chd_mesh_header header = {.version = CHD_PROTOCOL_MAX,
-                                    .type = type,
-                                    .cluster = chd_bytes_str("test"),
-                                    .sender = 77};
     const chd_mesh_ping ping = {
         .t0 = bench->now.mono_ns, .received = received, .heard = true};
-    chd_pack pack;
 
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_mesh_pack_ping(&pack, &header, &ping);
-    rig_control(bench, CHD_PEER_NONE, chd_pack_bytes(&pack));
+    rig_control(bench, CHD_PEER_NONE, rig_say_ping(buf, 77, type, &ping));
     rig_turn(bench);
 }
 

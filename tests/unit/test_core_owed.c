@@ -27,17 +27,6 @@ static void finish(void)
     NO_LEAKS();
 }
 
-static void ask(uint32_t session, chd_local_type type, uint64_t request,
-                uint64_t origin, uint64_t seq)
-{
-    const chd_local_ask asked = {request, origin, seq};
-    chd_pack pack;
-
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_ask(&pack, type, &asked);
-    rig_say(bench, session, chd_pack_bytes(&pack));
-}
-
 static void want_from(uint64_t node, uint64_t origin, uint64_t seq)
 {
     const chd_mesh_want asked = {origin, seq, false};
@@ -70,15 +59,6 @@ static void begin(void)
     rig_greet(bench, 1);
 }
 
-static void close_session(uint32_t session)
-{
-    const chd_input input = {.kind = CHD_IN_SESSION_CLOSED,
-                             .u.session = {.session = session}};
-
-    rig_feed(bench, &input);
-    rig_turn(bench);
-}
-
 static uint64_t next_of_session(void)
 {
     rig_session_ping(bench, 0, 1);
@@ -88,21 +68,9 @@ static uint64_t next_of_session(void)
 static void come_back(uint64_t next)
 {
     const chd_filter topic = {CHD_MATCH_EXACT, chd_bytes_str("t")};
-    const chd_local_hello hello = {.version_min = 1,
-                                   .version_max = 1,
-                                   .client = 5,
-                                   .node = RIG_NODE,
-                                   .next = next};
-    chd_pack pack;
 
-    rig_open(bench, 0);
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_hello(&pack, &hello);
-    rig_say(bench, 0, chd_pack_bytes(&pack));
-    cr_assert(rig_heard(bench).u.welcome.resumed);
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_resume(&pack, &topic, 1, false);
-    rig_say(bench, 0, chd_pack_bytes(&pack));
+    cr_assert(rig_resume(bench, 0, RIG_NODE, next));
+    rig_resume_topic(bench, 0, &topic, false);
     rig_turn(bench);
 }
 
@@ -158,7 +126,7 @@ Test(core_owed, superseded_twice_it_is_not_awaited_before_the_last)
     begin();
     publish_much(25);
     invalidate(1);
-    ask(0, CHD_LOCAL_AWAIT, 6, ORIGIN, 1);
+    rig_ask(bench, 0, CHD_LOCAL_AWAIT, &(chd_local_ask){6, ORIGIN, 1});
     rig_turn(bench);
     publish_much(1);
     invalidate(2);
@@ -186,7 +154,8 @@ Test(core_owed, superseded_while_the_session_is_away)
     const uint64_t next = next_of_session();
     invalidate(1);
     want_from(ORIGIN, ORIGIN, 1);
-    close_session(0);
+    rig_close(bench, 0);
+    rig_turn(bench);
     cr_assert_eq(bench->said[CHD_MESH_APPLIED], 0, "session 2 lacks it");
     publish_much(25);
     invalidate(2);
@@ -195,7 +164,8 @@ Test(core_owed, superseded_while_the_session_is_away)
     const uint64_t sent = bench->stream_bytes - before;
     cr_assert_lt(sent, 25u * 30000u + 8000, "not all of it");
     rig_applied(bench, 0, 1, sent);
-    close_session(2);
+    rig_close(bench, 2);
+    rig_turn(bench);
     cr_assert_eq(bench->said[CHD_MESH_APPLIED], 0, "session 0 has neither");
     finish();
 }
@@ -208,7 +178,8 @@ Test(core_owed, who_resumes_is_asked_anew)
     want_from(ORIGIN, ORIGIN, 1);
     cr_assert_eq(bench->said[CHD_MESH_APPLIED], 0);
     const uint64_t next = next_of_session();
-    close_session(0);
+    rig_close(bench, 0);
+    rig_turn(bench);
     cr_assert_eq(bench->said[CHD_MESH_APPLIED], 1, "nobody is connected");
     come_back(next);
     want_from(ORIGIN, ORIGIN, 1);
@@ -241,7 +212,7 @@ Test(core_owed, what_is_answered_makes_room_for_our_own)
     rig_greet(bench, 3);
     rig_publish(bench, 3, 1, 10);
     rig_turn(bench);
-    ask(3, CHD_LOCAL_CONFIRM, 5, RIG_NODE, 1);
+    rig_ask(bench, 3, CHD_LOCAL_CONFIRM, &(chd_local_ask){5, RIG_NODE, 1});
     rig_turn(bench);
     rig_pass(bench, CHD_SECOND);
     cr_assert_eq(rig_heard(bench).type, CHD_LOCAL_CONFIRMED);
@@ -250,7 +221,7 @@ Test(core_owed, what_is_answered_makes_room_for_our_own)
 
 static bool is_refused(uint32_t session, chd_local_type type, uint64_t request)
 {
-    ask(session, type, request, 555, 1);
+    rig_ask(bench, session, type, &(chd_local_ask){request, 555, 1});
     const chd_local heard = rig_heard(bench);
     return heard.type == CHD_LOCAL_CONFIRMED &&
            heard.u.confirmed.request == request;
@@ -261,7 +232,6 @@ Test(core_owed, each_session_has_its_share_of_questions)
 {
     static const chd_local_type types[] = {CHD_LOCAL_CONFIRM, CHD_LOCAL_AWAIT};
     uint64_t request = 0;
-    chd_pack pack;
 
     rig_greet(bench, 3);
     rig_greet(bench, 4);
@@ -272,9 +242,7 @@ Test(core_owed, each_session_has_its_share_of_questions)
         cr_assert(is_refused(3, types[type], ++request));
         cr_assert_not(is_refused(4, types[type], ++request));
     }
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_request(&pack, CHD_LOCAL_WHO, request - 2);
-    rig_say(bench, 3, chd_pack_bytes(&pack));
+    rig_ask_who(bench, 3, request - 2);
     cr_assert_not(is_refused(3, CHD_LOCAL_AWAIT, ++request));
     cr_assert(is_refused(3, CHD_LOCAL_AWAIT, ++request));
     finish();

@@ -33,21 +33,13 @@ static void finish(void)
 static void open_bounded(uint32_t session, const char *name, uint64_t bound_ms)
 {
     const chd_filter all = {CHD_MATCH_PREFIX, {NULL, 0}};
-    const chd_local_hello hello = {.version_min = 1,
-                                   .version_max = 1,
-                                   .client = 5 + session,
+    const chd_local_hello hello = {.client = RIG_CLIENT + session,
                                    .name = chd_bytes_str(name),
                                    .bound_ms = bound_ms};
     const uint64_t before = bench->stream_bytes;
-    chd_pack pack;
 
-    rig_open(bench, session);
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_hello(&pack, &hello);
-    rig_say(bench, session, chd_pack_bytes(&pack));
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, &all, 1);
-    rig_say(bench, session, chd_pack_bytes(&pack));
+    rig_greet_as(bench, session, &hello);
+    rig_subscribe_to(bench, session, &all);
     rig_turn(bench);
     rig_applied(bench, session, 1, bench->stream_bytes - before);
     rig_turn(bench);
@@ -75,15 +67,11 @@ static size_t answers(void)
 /* A member lives on: it pings. */
 static void hear(uint64_t node, uint64_t refuses_ms)
 {
-    const chd_mesh_header header = {1, CHD_MESH_PING, chd_bytes_str("test"),
-                                    node};
     const chd_mesh_ping ping = {
         .t0 = 1, .heard = true, .refuses_ms = refuses_ms};
-    chd_pack pack;
 
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_mesh_pack_ping(&pack, &header, &ping);
-    rig_control(bench, CHD_PEER_NONE, chd_pack_bytes(&pack));
+    rig_control(bench, CHD_PEER_NONE,
+                rig_say_ping(buf, node, CHD_MESH_PING, &ping));
 }
 
 /* --- as a member ---------------------------------------------------------- */
@@ -168,16 +156,13 @@ Test(core_refusing, the_reset_of_a_subscription_has_to_be_applied_too)
 {
     const chd_filter all = {CHD_MATCH_PREFIX, {NULL, 0}};
     const chd_mesh_want asked = {OTHER, 1, false};
-    chd_pack pack;
 
     begin(false);
     rig_join(bench, OTHER, 8);
     rig_broadcast(bench, rig_messages(buf, OTHER, 1, 1));
     rig_greet(bench, 0);
     want(1, false); /* which is still to come: sessions are looked at */
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, &all, 1);
-    rig_say(bench, 0, chd_pack_bytes(&pack));
+    rig_subscribe_to(bench, 0, &all);
     rig_control(bench, CHD_PEER_NONE, rig_want(buf, ORIGIN, &asked));
     rig_turn(bench);
     cr_assert_eq(answers(), 0);
@@ -191,26 +176,14 @@ Test(core_refusing, the_reset_of_a_subscription_has_to_be_applied_too)
 Test(core_refusing, a_session_that_resumes_says_first_what_came_before)
 {
     const chd_filter all = {CHD_MATCH_PREFIX, {NULL, 0}};
-    chd_pack pack;
 
     begin(false);
     open_bounded(0, "app", 0);
     bring(1);
     const uint64_t next = rig_heard(bench).u.events.next;
-    rig_feed(bench, &(chd_input){.kind = CHD_IN_SESSION_CLOSED});
-    const chd_local_hello hello = {.version_min = 1,
-                                   .version_max = 1,
-                                   .client = 5,
-                                   .node = RIG_NODE,
-                                   .next = next};
-    rig_open(bench, 0);
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_hello(&pack, &hello);
-    rig_say(bench, 0, chd_pack_bytes(&pack));
-    cr_assert(rig_heard(bench).u.welcome.resumed);
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_resume(&pack, &all, 1, false);
-    rig_say(bench, 0, chd_pack_bytes(&pack));
+    rig_close(bench, 0);
+    cr_assert(rig_resume(bench, 0, RIG_NODE, next));
+    rig_resume_topic(bench, 0, &all, false);
     rig_turn(bench);
     want(1, false);
     cr_assert_eq(answers(), 0, "its callback may still run");
@@ -250,18 +223,16 @@ Test(core_refusing, others_promise_nothing)
 
 /* --- as the one that asks ------------------------------------------------- */
 
-static void ask(chd_local_type type, uint64_t seq)
+/* Session 3 asks who applied our first event, and wants to know who did not. */
+static void ask(void)
 {
-    const chd_local_ask asked = {5, RIG_NODE, seq};
-    chd_pack pack;
+    rig_ask(bench, 3, CHD_LOCAL_CONFIRM, &(chd_local_ask){5, RIG_NODE, 1});
+    rig_turn(bench);
+}
 
-    chd_pack_init(&pack, buf, sizeof(buf));
-    if (type == CHD_LOCAL_WHO) {
-        chd_local_pack_request(&pack, type, 5);
-    } else {
-        chd_local_pack_ask(&pack, type, &asked);
-    }
-    rig_say(bench, 3, chd_pack_bytes(&pack));
+static void ask_who(void)
+{
+    rig_ask_who(bench, 3, 5);
     rig_turn(bench);
 }
 
@@ -270,7 +241,7 @@ static void publish_and_ask(void)
     rig_greet(bench, 3);
     rig_publish(bench, 3, 1, 10);
     rig_turn(bench);
-    ask(CHD_LOCAL_CONFIRM, 1);
+    ask();
 }
 
 static void say_applied(uint64_t node, uint64_t seq, uint64_t refusing,
@@ -320,7 +291,7 @@ Test(core_refusing, sessions_of_members_are_named)
     begin(false);
     rig_join(bench, OTHER, 8);
     publish_and_ask();
-    ask(CHD_LOCAL_WHO, 0);
+    ask_who();
     cr_assert(bench->want.who);
     cr_assert_null(confirmed());
     say_applied(ORIGIN, 0, 0, "shop");
@@ -342,7 +313,7 @@ Test(core_refusing, who_applied_it_just_now_is_not_missing)
 {
     begin(false);
     publish_and_ask();
-    ask(CHD_LOCAL_WHO, 0);
+    ask_who();
     say_applied(ORIGIN, 1, 0, NULL);
     expect_counts(2, 2, 0, 0);
     cr_assert_eq(confirmed()->outcome, CHD_CONFIRM_DONE);
@@ -380,7 +351,7 @@ Test(core_refusing, who_promised_nothing_is_missing)
     publish_and_ask();
     pass(20000);
     cr_assert_null(confirmed());
-    ask(CHD_LOCAL_WHO, 0);
+    ask_who();
     rig_pass(bench, CHD_SECOND);
     expect_counts(2, 1, 0, 0);
     chd_local_list list = confirmed()->missing;
@@ -397,7 +368,7 @@ Test(core_refusing, nobody_refuses_what_does_not_exist_yet)
     rig_list(bench, 6);
     hear(ORIGIN, 500);
     rig_greet(bench, 3);
-    ask(CHD_LOCAL_CONFIRM, 1);
+    ask();
     pass(5000);
     rig_publish(bench, 3, 1, 10);
     rig_turn(bench);

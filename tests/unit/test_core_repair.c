@@ -38,19 +38,6 @@ static const chd_stats *stats(void)
     return chd_core_stats(bench->core);
 }
 
-static uint64_t received_of(uint64_t node)
-{
-    chd_member_report member;
-
-    for (uint32_t i = 0;
-         chd_core_report_member(bench->core, bench->now, &i, &member); i++) {
-        if (member.node == node) {
-            return member.received;
-        }
-    }
-    return UINT64_MAX;
-}
-
 /* Assert which events sessions were sent so far; up to a 0. */
 static void assert_events(const uint64_t *seqs)
 {
@@ -67,21 +54,11 @@ static void assert_events(const uint64_t *seqs)
 
 /* --- messages ------------------------------------------------------------- */
 
-static chd_mesh_header header_of(uint64_t node, chd_mesh_type type)
-{
-    return (chd_mesh_header){
-        .version = CHD_PROTOCOL_MAX,
-        .type = type,
-        .cluster = chd_bytes_str("test"),
-        .sender = node,
-    };
-}
-
 /* node answers with messages of these numbers, up to a 0. */
 static chd_bytes repair_of(uint64_t node, const chd_mesh_repair *repair,
                            const uint64_t *seqs)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_REPAIR);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_REPAIR);
     chd_repair_writer writer;
     uint32_t count = 0;
     chd_pack pack;
@@ -118,7 +95,7 @@ static void answer(uint64_t node, uint64_t first, uint64_t last, uint64_t held,
 static chd_bytes lost_of(uint64_t node, uint64_t first, uint64_t last,
                          const char *const *topics)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_LOST);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_LOST);
     uint32_t count = 0;
     chd_pack pack;
 
@@ -142,7 +119,7 @@ static void tell_lost(uint64_t node, uint64_t first, uint64_t last,
 
 static chd_bytes fetch_of(uint64_t node, const chd_mesh_fetch *fetch)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_FETCH);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_FETCH);
     chd_pack pack;
 
     chd_pack_init(&pack, buf, sizeof(buf));
@@ -161,7 +138,7 @@ static void fetch(uint64_t origin, uint64_t first, uint64_t upto)
 static chd_bytes vector_of(uint64_t node, bool wants, uint64_t origin,
                            uint64_t seq)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_VECTOR);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_VECTOR);
     const chd_position position = {origin, seq};
     chd_pack pack;
 
@@ -213,7 +190,7 @@ Test(core_repair, a_gap_is_fetched_from_its_origin_and_closed)
     ASSERT_EVENTS(1);
     ANSWER(77, 2, 3, 4, 2, 3);
     ASSERT_EVENTS(1, 2, 3, 4);
-    cr_assert_eq(received_of(77), 4);
+    cr_assert_eq(rig_received(bench, 77), 4);
     cr_assert_eq(stats()->repaired, 2);
     cr_assert_eq(stats()->gaps, 1);
     cr_assert_eq(stats()->lost, 0);
@@ -230,11 +207,11 @@ Test(core_repair, invalidations_behind_a_gap_do_not_wait)
     rig_broadcast(bench, rig_events(buf, 77, 3, 3));
     rig_turn(bench);
     ASSERT_EVENTS(1, 3);
-    cr_assert_eq(received_of(77), 1, "2 is missing nevertheless");
+    cr_assert_eq(rig_received(bench, 77), 1, "2 is missing nevertheless");
     assert_asked(peer_77, 2, 2);
     ANSWER(77, 2, 2, 3, 2);
     ASSERT_EVENTS(1, 3, 2);
-    cr_assert_eq(received_of(77), 3);
+    cr_assert_eq(rig_received(bench, 77), 3);
     finish();
 }
 
@@ -250,7 +227,7 @@ Test(core_repair, what_waits_is_delivered_gap_by_gap)
     assert_asked(peer_77, 5, 5);
     ANSWER(77, 5, 5, 7, 5);
     ASSERT_EVENTS(1, 2, 3, 4, 5, 6, 7);
-    cr_assert_eq(received_of(77), 7);
+    cr_assert_eq(rig_received(bench, 77), 7);
     finish();
 }
 
@@ -264,7 +241,7 @@ Test(core_repair, what_finds_no_place_to_wait_is_fetched)
         hear(seq, seq);
     }
     ANSWER(77, 2, 2, last, 2);
-    cr_assert_eq(received_of(77), kept);
+    cr_assert_eq(rig_received(bench, 77), kept);
     cr_assert_eq(bench->event_count, kept);
     assert_asked(peer_77, kept + 1, last);
     finish();
@@ -277,14 +254,15 @@ Test(core_repair, an_answer_with_holes_counts_when_its_sender_has_no_more)
     assert_asked(peer_77, 2, 9);
     ANSWER(77, 2, 5, 10, 2, 5);
     ASSERT_EVENTS(1, 2, 5);
-    cr_assert_eq(received_of(77), 2, "who stands for 3 and 4 comes later");
+    cr_assert_eq(rig_received(bench, 77), 2,
+                 "who stands for 3 and 4 comes later");
     assert_asked(peer_77, 6, CHD_SEQ_MAX);
     ANSWER(77, 6, 8, 10, 8);
-    cr_assert_eq(received_of(77), 2);
+    cr_assert_eq(rig_received(bench, 77), 2);
     assert_asked(peer_77, 9, CHD_SEQ_MAX);
     ANSWER(77, 9, 10, 10, 10);
     ASSERT_EVENTS(1, 2, 5, 8, 10);
-    cr_assert_eq(received_of(77), 10);
+    cr_assert_eq(rig_received(bench, 77), 10);
     cr_assert_eq(bench->resets[CHD_RESET_LOST], 0);
     finish();
 }
@@ -299,11 +277,11 @@ Test(core_repair, after_holes_another_member_begins_again)
     rig_pass(bench, ANSWER_PATIENCE);
     assert_asked(peer_78, 3, 4);
     ANSWER(78, 3, 4, 10, 4);
-    cr_assert_eq(received_of(77), 2, "who stands for 3 comes later");
+    cr_assert_eq(rig_received(bench, 77), 2, "who stands for 3 comes later");
     assert_asked(peer_78, 5, CHD_SEQ_MAX);
     ANSWER(78, 5, 10, 10, 5, 10);
     ASSERT_EVENTS(1, 2, 5, 4, 10);
-    cr_assert_eq(received_of(77), 10);
+    cr_assert_eq(rig_received(bench, 77), 10);
     cr_assert_eq(bench->resets[CHD_RESET_LOST], 0);
     finish();
 }
@@ -320,7 +298,7 @@ Test(core_repair, beyond_the_window_holes_of_two_members_reset_everything)
     rig_pass(bench, ANSWER_PATIENCE);
     assert_asked(peer_78, far + 1, CHD_SEQ_MAX);
     ANSWER(78, far + 1, far + 2, far + 2, far + 2);
-    cr_assert_eq(received_of(77), far + 2);
+    cr_assert_eq(rig_received(bench, 77), far + 2);
     cr_assert_eq(bench->resets[CHD_RESET_LOST], 1);
     cr_assert_eq(bench->reset_count, 0);
     finish();
@@ -354,7 +332,7 @@ Test(core_repair, late_and_forged_answers_are_ignored)
     ANSWER(77, 3, 3, 4, 3);
     tell_lost(78, 2, 3, topics);
     ASSERT_EVENTS(1);
-    cr_assert_eq(received_of(77), 1);
+    cr_assert_eq(rig_received(bench, 77), 1);
     ANSWER(77, 2, 3, 4, 2, 3);
     ANSWER(77, 2, 3, 4, 2, 3);
     tell_lost(77, 2, 3, topics);
@@ -371,7 +349,7 @@ Test(core_repair, an_answer_that_goes_beyond_the_question_is_ignored)
     assert_asked(peer_77, 2, 3);
     ANSWER(77, 2, CHD_SEQ_MAX, CHD_SEQ_MAX, 2, 3, CHD_SEQ_MAX);
     ASSERT_EVENTS(1);
-    cr_assert_eq(received_of(77), 1);
+    cr_assert_eq(rig_received(bench, 77), 1);
     ANSWER(77, 2, 3, 4, 2, 3);
     ASSERT_EVENTS(1, 2, 3, 4);
     finish();
@@ -405,13 +383,9 @@ static void lose(uint64_t first, uint64_t last, const char *const *topics)
 static void subscribe(uint32_t session, const char *topic)
 {
     const chd_filter filter = {CHD_MATCH_EXACT, chd_bytes_str(topic)};
-    uint8_t bytes[64];
-    chd_pack pack;
 
     rig_greet(bench, session);
-    chd_pack_init(&pack, bytes, sizeof(bytes));
-    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, &filter, 1);
-    rig_say(bench, session, chd_pack_bytes(&pack));
+    rig_subscribe_to(bench, session, &filter);
 }
 
 Test(core_repair, what_several_members_lost_resets_its_topics)
@@ -438,7 +412,7 @@ Test(core_repair, what_several_members_lost_resets_its_topics)
     ASSERT_EVENTS(1);
     ANSWER(teller, 4, 4, 4, 4);
     ASSERT_EVENTS(1, 4);
-    cr_assert_eq(received_of(77), 4);
+    cr_assert_eq(rig_received(bench, 77), 4);
     cr_assert_eq(bench->resets[CHD_RESET_LOST], 2);
     finish();
 }
@@ -501,7 +475,7 @@ Test(core_repair, an_answer_whose_loss_was_not_told_is_not_taken)
                 repair_of(77, &gone, (const uint64_t[]){4, 0}));
     rig_turn(bench);
     ASSERT_EVENTS(1);
-    cr_assert_eq(received_of(77), 1);
+    cr_assert_eq(rig_received(bench, 77), 1);
     rig_pass(bench, ANSWER_PATIENCE);
     cr_assert_eq(bench->said[CHD_MESH_FETCH], 2);
     finish();
@@ -547,7 +521,7 @@ Test(core_repair, what_came_behind_what_is_lost_is_served_on)
 
 static chd_bytes lost_of_55(uint64_t node)
 {
-    const chd_mesh_header header = header_of(node, CHD_MESH_LOST);
+    const chd_mesh_header header = rig_header(node, CHD_MESH_LOST);
     chd_pack pack;
 
     chd_pack_init(&pack, buf, sizeof(buf));

@@ -6,8 +6,6 @@
 #include "tests/support/heap.h"
 #include "tests/support/rig.h"
 
-#define CLIENT UINT64_C(0xabc)
-
 static rig *bench;
 static uint8_t buf[CHD_FRAME_BYTES_MAX];
 
@@ -27,51 +25,20 @@ static void finish(void)
 
 static const chd_filter topic_t = {CHD_MATCH_EXACT, {(const uint8_t *)"t", 1}};
 
-static void close_session(uint32_t session)
+/* Session 0 comes back; return whether WELCOME said resumed. */
+static bool come_back(uint64_t node, uint64_t next)
 {
-    const chd_input closed = {.kind = CHD_IN_SESSION_CLOSED,
-                              .u.session = {.session = session}};
-    rig_feed(bench, &closed);
-}
+    const bool resumed = rig_resume(bench, 0, node, next);
 
-/* Return whether WELCOME said resumed. */
-static bool come_back(uint32_t session, uint64_t node, uint64_t next)
-{
-    const chd_local_hello hello = {.version_min = 1,
-                                   .version_max = 1,
-                                   .client = CLIENT,
-                                   .node = node,
-                                   .next = next};
-    chd_pack pack;
-
-    rig_open(bench, session);
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_hello(&pack, &hello);
-    rig_say(bench, session, chd_pack_bytes(&pack));
-    const chd_local heard = rig_heard(bench);
-    cr_assert_eq(heard.type, CHD_LOCAL_WELCOME);
-    cr_assert_eq(heard.u.welcome.features,
+    cr_assert_eq(rig_heard(bench).u.welcome.features,
                  CHD_FEATURE_REPLICATED | CHD_FEATURE_CONFIRMED);
-    return heard.u.welcome.resumed;
-}
-
-static void resume(uint32_t session, const chd_filter *filter, bool more)
-{
-    chd_pack pack;
-
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_resume(&pack, filter, filter == NULL ? 0 : 1, more);
-    rig_say(bench, session, chd_pack_bytes(&pack));
+    return resumed;
 }
 
 /* Ask how far the stream came. */
 static uint64_t next_of(uint32_t session)
 {
-    chd_pack pack;
-
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_ping(&pack, 1);
-    rig_say(bench, session, chd_pack_bytes(&pack));
+    rig_session_ping(bench, session, 1);
     cr_assert_eq(rig_heard(bench).type, CHD_LOCAL_PONG);
     return rig_heard(bench).u.ping.next;
 }
@@ -99,18 +66,17 @@ static void publish(uint64_t request, uint64_t number, uint32_t count)
     rig_turn(bench);
 }
 
-/* Origin's message seq, which is CLIENT's publication number. */
+/* Origin's message seq, which is the client's publication number. */
 static void bring(uint64_t origin, uint64_t seq, chd_kind kind, uint64_t number)
 {
-    const chd_mesh_header header = {1, CHD_MESH_EVENTS, chd_bytes_str("test"),
-                                    origin};
+    const chd_mesh_header header = rig_header(origin, CHD_MESH_EVENTS);
     const chd_event event = {
         .seq = seq,
         .kind = kind,
         .target_kind =
             kind == CHD_KIND_MESSAGE ? CHD_TARGET_NONE : CHD_TARGET_ALL,
         .topic = chd_bytes_str("t"),
-        .client = CLIENT,
+        .client = RIG_CLIENT,
         .number = number,
     };
     uint8_t record[256];
@@ -138,18 +104,18 @@ Test(core_resume, a_session_goes_on_where_it_stopped)
     rig_turn(bench);
     cr_assert_eq(rig_heard(bench).type, CHD_LOCAL_EVENTS);
     const uint64_t next = rig_heard(bench).u.events.next;
-    close_session(0);
+    rig_close(bench, 0);
     rig_broadcast(bench, rig_messages(buf, 77, 3, 4));
     rig_turn(bench);
     bench->event_count = 0;
     const size_t resets = bench->resets[CHD_RESET_SUBSCRIBED];
-    cr_assert(come_back(0, RIG_NODE, next));
+    cr_assert(come_back(RIG_NODE, next));
     rig_turn(bench);
     cr_assert_eq(bench->event_count, 0, "its topics are not known yet");
-    resume(0, NULL, true);
+    rig_resume_topic(bench, 0, NULL, true);
     rig_turn(bench);
     cr_assert_eq(bench->event_count, 0, "others are to come");
-    resume(0, &topic_t, false);
+    rig_resume_topic(bench, 0, &topic_t, false);
     rig_turn(bench);
     cr_assert_eq(bench->event_count, 2);
     cr_assert_eq(bench->events[0], 3);
@@ -163,13 +129,10 @@ Test(core_resume, a_session_goes_on_where_it_stopped)
 Test(core_resume, what_is_not_wanted_does_not_keep_a_session_back)
 {
     const chd_filter other = {CHD_MATCH_EXACT, chd_bytes_str("other")};
-    chd_pack pack;
 
     rig_join(bench, 77, 7);
     rig_greet(bench, 0);
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_filters(&pack, CHD_LOCAL_SUBSCRIBE, &other, 1);
-    rig_say(bench, 0, chd_pack_bytes(&pack));
+    rig_subscribe_to(bench, 0, &other);
     const uint64_t before = rig_heard(bench).u.reset.next;
     cr_assert_gt(before, 0);
     rig_broadcast(bench, rig_messages(buf, 77, 1, 5));
@@ -182,13 +145,13 @@ Test(core_resume, another_sidecars_stream_is_not_resumed)
 {
     rig_subscribe(bench, 1);
     const uint64_t next = next_of(1);
-    cr_assert_not(come_back(0, RIG_NODE + 1, next));
-    close_session(0);
-    cr_assert_not(come_back(0, RIG_NODE, 0));
-    close_session(0);
-    cr_assert_not(come_back(0, RIG_NODE, next + 1), "it lies ahead");
-    close_session(0);
-    cr_assert(come_back(0, RIG_NODE, next));
+    cr_assert_not(come_back(RIG_NODE + 1, next));
+    rig_close(bench, 0);
+    cr_assert_not(come_back(RIG_NODE, 0));
+    rig_close(bench, 0);
+    cr_assert_not(come_back(RIG_NODE, next + 1), "it lies ahead");
+    rig_close(bench, 0);
+    cr_assert(come_back(RIG_NODE, next));
     finish();
 }
 
@@ -196,10 +159,10 @@ Test(core_resume, who_missed_a_reset_is_not_resumed)
 {
     rig_subscribe(bench, 0);
     const uint64_t next = next_of(0);
-    close_session(0);
+    rig_close(bench, 0);
     lose_something();
     rig_turn(bench);
-    cr_assert_not(come_back(0, RIG_NODE, next));
+    cr_assert_not(come_back(RIG_NODE, next));
     finish();
 }
 
@@ -213,8 +176,8 @@ Test(core_resume, who_is_owed_a_reset_is_not_told_how_far_it_came)
     cr_assert_eq(bench->resets[CHD_RESET_JOINED], 1);
     const uint64_t next = bench->reset_next;
     cr_assert_gt(next, 0);
-    close_session(0);
-    cr_assert(come_back(0, RIG_NODE, next), "it has had that RESET");
+    rig_close(bench, 0);
+    cr_assert(come_back(RIG_NODE, next), "it has had that RESET");
     finish();
 }
 
@@ -222,11 +185,11 @@ Test(core_resume, a_reset_while_it_resumes_is_told)
 {
     rig_subscribe(bench, 0);
     const uint64_t next = next_of(0);
-    close_session(0);
-    cr_assert(come_back(0, RIG_NODE, next));
+    rig_close(bench, 0);
+    cr_assert(come_back(RIG_NODE, next));
     lose_something();
     const size_t resets = bench->resets[CHD_RESET_JOINED];
-    resume(0, &topic_t, false);
+    rig_resume_topic(bench, 0, &topic_t, false);
     rig_turn(bench);
     cr_assert_eq(bench->resets[CHD_RESET_JOINED], resets + 1);
     finish();
@@ -236,20 +199,20 @@ Test(core_resume, what_left_the_log_is_answered_by_reset)
 {
     rig_subscribe(bench, 0);
     const uint64_t next = next_of(0);
-    close_session(0);
+    rig_close(bench, 0);
     rig_greet(bench, 1);
     for (uint32_t i = 0; i < 200; i++) {
         rig_publish(bench, 1, 1, CHD_PAYLOAD_BYTES_DEFAULT);
         rig_turn(bench);
     }
-    cr_assert_not(come_back(0, RIG_NODE, next));
+    cr_assert_not(come_back(RIG_NODE, next));
     finish();
 }
 
 Test(core_resume, nobody_resumes_unasked)
 {
     rig_subscribe(bench, 0);
-    resume(0, &topic_t, false);
+    rig_resume_topic(bench, 0, &topic_t, false);
     cr_assert_eq(rig_heard(bench).type, CHD_LOCAL_ERROR);
     cr_assert_eq(bench->actions[CHD_ACT_SESSION_CLOSE], 1);
     finish();
@@ -261,12 +224,12 @@ Test(core_resume, what_was_accepted_is_not_accepted_again)
 {
     const chd_stats *stats = chd_core_stats(bench->core);
 
-    cr_assert_not(come_back(0, 0, 0));
+    cr_assert_not(come_back(0, 0));
     publish(1, 1, 3);
     publish(2, 4, 2);
     cr_assert_eq(stats->published, 5);
-    close_session(0);
-    cr_assert_not(come_back(0, 0, 0));
+    rig_close(bench, 0);
+    cr_assert_not(come_back(0, 0));
     publish(2, 4, 2);
     cr_assert_eq(rig_heard(bench).type, CHD_LOCAL_RECEIPT);
     cr_assert_eq(rig_heard(bench).u.receipt.request, 2);
@@ -317,14 +280,10 @@ Test(core_resume, what_was_not_delivered_is_never_withheld)
 
 static void answer(uint64_t node, uint64_t received)
 {
-    const chd_mesh_header header = {1, CHD_MESH_PONG, chd_bytes_str("test"),
-                                    node};
     const chd_mesh_ping pong = {.heard = true, .received = received};
-    chd_pack pack;
 
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_mesh_pack_ping(&pack, &header, &pong);
-    rig_control(bench, CHD_PEER_NONE, chd_pack_bytes(&pack));
+    rig_control(bench, CHD_PEER_NONE,
+                rig_say_ping(buf, node, CHD_MESH_PONG, &pong));
     rig_turn(bench);
 }
 

@@ -116,22 +116,27 @@ void start_program(unsigned node, const char *const *command)
     die(command[0]);
 }
 
-void start_relay(unsigned node, void (*run)(unsigned node))
+void start_relays(void (*run)(unsigned node))
 {
-    if (spawn(node, true) == 0) {
-        run(node);
-        _exit(1);
+    for (unsigned node = 0; node < NODES; node++) {
+        if (spawn(node, true) == 0) {
+            run(node);
+            _exit(1);
+        }
     }
 }
 
-void start_subscribers(const bench_system *system)
+void start_system(const bench_system *system)
 {
+    system->start();
     for (unsigned node = 0; node < NODES; node++) {
         if (spawn(node, false) == 0) {
             system->subscribe(node);
             _exit(1);
         }
     }
+    system->open();
+    board_wait_ready(system);
 }
 
 uint64_t servers_cpu_ns(void)

@@ -130,12 +130,14 @@ extern char bench_dir[];
 void bench_make_dir(void);
 void bench_remove_dir(void);
 
-/* Start a server of a node: a program, or a function that never returns. */
+/* Start the server of a node, a program; or those of all nodes, a function
+ * that never returns. */
 void start_program(unsigned node, const char *const *command);
-void start_relay(unsigned node, void (*run)(unsigned node));
+void start_relays(void (*run)(unsigned node));
 
-/* Start the subscribers, one process each. */
-void start_subscribers(const bench_system *system);
+/* Start the servers, the publisher and the subscribers, one process each, and
+ * wait until what is published reaches all of them. */
+void start_system(const bench_system *system);
 
 /* Processor time that all servers have used. */
 uint64_t servers_cpu_ns(void);
@@ -159,15 +161,19 @@ int listen_tcp(unsigned port);
 int connect_tcp(unsigned port);
 int accept_one(int listener);
 
-/* Write all of it; false when the connection is gone. */
-bool write_all(int fd, const void *bytes, size_t len);
-
 typedef struct event_reader {
     int fd;
     size_t used; /* bytes of whole events that were returned */
     size_t held;
     char bytes[65536];
 } event_reader;
+
+/* Accept the publisher and the subscriber of node 0: the one becomes the
+ * reader's connection, the other is returned. */
+int accept_ends(event_reader *publisher);
+
+/* Write all of it; false when the connection is gone. */
+bool write_all(int fd, const void *bytes, size_t len);
 
 /* Read what there is, at least one whole event, into a buffer that may hold
  * the beginning of the next.  Returns the bytes of whole events, 0 when the

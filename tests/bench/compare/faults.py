@@ -14,6 +14,8 @@ import subprocess
 import threading
 import time
 
+from tests.net.links import socket_inodes
+
 RATE = 500        # events a second: one every 2 ms, as for latency
 BEFORE = 1.0      # seconds of load before the fault
 DURING = 3.0
@@ -107,14 +109,7 @@ def _freeze(run, end):
 
 def _connections(pid):
     """Return the established TCP connections of a process, as port pairs."""
-    inodes = set()
-    for name in os.listdir(f'/proc/{pid}/fd'):
-        try:
-            link = os.readlink(f'/proc/{pid}/fd/{name}')
-        except FileNotFoundError:
-            continue
-        if link.startswith('socket:['):
-            inodes.add(link[8:-1])
+    inodes = socket_inodes(pid)
     found = set()
     with open('/proc/self/net/tcp6', encoding='ascii') as table:
         for row in list(table)[1:]:

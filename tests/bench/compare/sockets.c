@@ -119,6 +119,16 @@ int accept_one(int listener)
     return fd;
 }
 
+int accept_ends(event_reader *publisher)
+{
+    const int for_publisher = listen_unix("pub", 0);
+    const int for_subscriber = listen_unix("sub", 0);
+    const int subscriber = accept_one(for_subscriber);
+
+    publisher->fd = accept_one(for_publisher);
+    return subscriber;
+}
+
 bool write_all(int fd, const void *bytes, size_t len)
 {
     const char *at = bytes;

@@ -65,12 +65,9 @@ static void run_first(void)
     int peers[NODES] = {-1, -1, -1};
     struct epoll_event events[EVENTS_AT_ONCE];
     const int for_peers = listen_tcp(PORT);
-    const int for_publisher = listen_unix("pub", 0);
-    const int for_subscriber = listen_unix("sub", 0);
-    const int subscriber = accept_one(for_subscriber);
+    const int subscriber = accept_ends(&reader);
     const int set = epoll_create1(EPOLL_CLOEXEC);
 
-    reader.fd = accept_one(for_publisher);
     watch(set, for_peers);
     watch(set, reader.fd);
     for (;;) {
@@ -113,9 +110,7 @@ static void run(unsigned node)
 
 static void start(void)
 {
-    for (unsigned node = 0; node < NODES; node++) {
-        start_relay(node, run);
-    }
+    start_relays(run);
 }
 
 const bench_system system_raw = {

@@ -39,12 +39,9 @@ static void run_first(void)
 {
     static event_reader reader;
     void *peers = open_socket(ZMQ_PUB);
-    const int for_publisher = listen_unix("pub", 0);
-    const int for_subscriber = listen_unix("sub", 0);
-    const int subscriber = accept_one(for_subscriber);
+    const int subscriber = accept_ends(&reader);
     size_t len;
 
-    reader.fd = accept_one(for_publisher);
     while ((len = read_events(&reader)) > 0) {
         for (size_t at = 0; at < len; at += BATCH * EVENT_BYTES) {
             const size_t rest = len - at;
@@ -80,9 +77,7 @@ static void run(unsigned node)
 
 static void start(void)
 {
-    for (unsigned node = 0; node < NODES; node++) {
-        start_relay(node, run);
-    }
+    start_relays(run);
 }
 
 const bench_system system_relay = {

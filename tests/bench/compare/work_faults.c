@@ -42,10 +42,7 @@ static void run(const bench_system *system, const unsigned long *arguments)
     the_board->timed = true;
     the_board->samples = true;
     the_board->expected = count;
-    system->start();
-    start_subscribers(system);
-    system->open();
-    board_wait_ready(system);
+    start_system(system);
     print_children();
     for (size_t i = 0; system->ports[i] != NULL; i++) {
         printf("port %s\n", system->ports[i]);

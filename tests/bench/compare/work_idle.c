@@ -8,10 +8,7 @@ static void run(const bench_system *system, const unsigned long *arguments)
     uint64_t resident;
     uint64_t peak;
 
-    system->start();
-    start_subscribers(system);
-    system->open();
-    board_wait_ready(system);
+    start_system(system);
     const uint64_t cpu = servers_cpu_ns();
     const uint64_t begun = now_ns();
     pause_ns(arguments[0] * UINT64_C(1000000000));

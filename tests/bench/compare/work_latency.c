@@ -67,10 +67,7 @@ static void run(const bench_system *system, const unsigned long *arguments)
 
     the_board->timed = true;
     the_board->expected = count;
-    system->start();
-    start_subscribers(system);
-    system->open();
-    board_wait_ready(system);
+    start_system(system);
     const uint64_t cpu = servers_cpu_ns();
     const uint64_t begun = now_ns();
     for (unsigned i = 1; i <= count; i++) {

@@ -103,10 +103,7 @@ static void run(const bench_system *system, const unsigned long *arguments)
     uint64_t peak;
 
     the_board->expected = hot > 0 ? 0 : count;
-    system->start();
-    start_subscribers(system);
-    system->open();
-    board_wait_ready(system);
+    start_system(system);
     const uint64_t cpu = servers_cpu_ns();
     const uint64_t begun = now_ns();
     publish_all(system, count, per_call, hot, (unsigned)arguments[3]);
