@@ -250,9 +250,16 @@ run-bench: all $(priv)/bin/compare
 	$(Q)CHD_BIN=$(bin) CHD_VERSION=$(VERSION) PYTHONDONTWRITEBYTECODE=1 \
 	    /usr/bin/python3 -m tests.bench.compare $(priv)/bin/compare \
 	    --out $(BUILD)/bench $(BENCH_ARGS)
+bench-scale:  ## joining, idle cost and events of 3 to 100 sidecars (BENCH_SIZES=3,10, BENCH_QUICK=1)
+	$(Q)deploy/install-deps --build --bench
+	$(again) run-bench-scale
+run-bench-scale: all $(priv)/bench/reach
+	$(Q)CHD_BIN=$(bin) CHD_VERSION=$(VERSION) PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 -m tests.bench.scale $(priv)/bench/reach \
+	    --out $(BUILD)/bench/scale.json
 bench-library: all $(priv)/bench/cache $(priv)/bench/staleness  ## what a cache hit, a fill and a question for staleness cost
 	$(Q)set -e; for b in cache staleness; do CHD_BIN=$(bin) $(priv)/bench/$$b; done
-bench-check:  ## instructions of single operations against the baseline, and the table's own test
+bench-check:  ## instructions of single operations against the baseline, and the tables' own tests
 	$(Q)deploy/install-deps --build --count
 	$(again) count
 bench-baseline:  ## the same, and make what is counted the baseline
@@ -262,7 +269,7 @@ count: $(priv)/bench/micro
 	$(Q)PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m tests.bench.micro $< \
 	    $(COUNT_ARGS)
 	$(Q)PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m unittest -q \
-	    tests.bench.compare.test_judge
+	    tests.bench.compare.test_judge tests.bench.scale.test_table
 tidy: all  ## layering, symbols, shape, documents that match the code
 	$(run) tidy
 lint: all  ## everything that reads the sources
@@ -312,7 +319,7 @@ help:  ## this list
 
 FORCE:
 .PHONY: all build deps demo show test check unit sim sim-mutants net stress asan check-asan tsan \
-    check-tsan fuzz check-fuzz bench run-bench bench-library \
+    check-tsan fuzz check-fuzz bench run-bench bench-scale run-bench-scale bench-library \
     bench-check bench-baseline count tidy lint format install uninstall clean \
     help FORCE
 -include $(patsubst %.c,$(obj)/%.d,$(ours))

@@ -137,6 +137,7 @@ static size_t id_of(uint64_t route, uint8_t id[ROUTE_BYTES])
 
 static void receive_broadcasts(chd_mesh_io *mesh)
 {
+    chd_tally *tally = mesh->options.tally;
     size_t bytes = 0;
     bool fits = false;
     zmq_msg_t part;
@@ -146,7 +147,7 @@ static void receive_broadcasts(chd_mesh_io *mesh)
                        receive_parts(&mesh->sub, &part, 1, &fits);
          i++) {
         if (!fits) {
-            mesh->options.tally->mesh_shape++;
+            tally->mesh_shape++;
             continue;
         }
         const chd_input input = {
@@ -154,8 +155,10 @@ static void receive_broadcasts(chd_mesh_io *mesh)
             .u.message.bytes = part_bytes(&part),
         };
         bytes += input.u.message.bytes.len;
+        tally->mesh_broadcast_received++;
         chd_feed_input(&mesh->options.feed, &input);
     }
+    tally->mesh_broadcast_received_bytes += bytes;
     (void)zmq_msg_close(&part);
 }
 
@@ -178,6 +181,7 @@ static bool peer_of(const chd_mesh_io *mesh, uint64_t route, uint32_t *peer)
 
 static void receive_control(chd_mesh_io *mesh)
 {
+    chd_tally *tally = mesh->options.tally;
     size_t bytes = 0;
     bool fits = false;
     zmq_msg_t parts[2];
@@ -190,13 +194,15 @@ static void receive_control(chd_mesh_io *mesh)
         chd_input input = {.kind = CHD_IN_CONTROL};
         if (!fits || !route_of(part_bytes(&parts[0]), &input.u.message.route) ||
             !peer_of(mesh, input.u.message.route, &input.u.message.peer)) {
-            mesh->options.tally->mesh_shape++;
+            tally->mesh_shape++;
             continue;
         }
         input.u.message.bytes = part_bytes(&parts[1]);
         bytes += input.u.message.bytes.len;
+        tally->mesh_control_received++;
         chd_feed_input(&mesh->options.feed, &input);
     }
+    tally->mesh_control_received_bytes += bytes;
     (void)zmq_msg_close(&parts[0]);
     (void)zmq_msg_close(&parts[1]);
 }
@@ -245,6 +251,8 @@ bool chd_mesh_io_broadcast(chd_mesh_io *mesh, chd_bytes bytes)
         mesh->options.tally->mesh_broadcast_errors++;
         return false;
     }
+    mesh->options.tally->mesh_broadcast_sent++;
+    mesh->options.tally->mesh_broadcast_sent_bytes += bytes.len;
     return true;
 }
 
@@ -262,7 +270,12 @@ bool chd_mesh_io_reply(chd_mesh_io *mesh, uint64_t route, chd_bytes bytes)
         }
         return false;
     }
-    return send_bytes(mesh->control.handle, bytes);
+    if (!send_bytes(mesh->control.handle, bytes)) {
+        return false;
+    }
+    mesh->options.tally->mesh_control_sent++;
+    mesh->options.tally->mesh_control_sent_bytes += bytes.len;
+    return true;
 }
 
 bool chd_mesh_io_send(chd_mesh_io *mesh, uint32_t peer, chd_bytes bytes)

@@ -17,9 +17,9 @@ _NUMBERS = itertools.count()
 class Mesh:
     """Sidecars, the name server that lists them, and their sessions."""
 
-    def __init__(self, server=None):
+    def __init__(self, server=None, **name_server):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='coherd-net-'))
-        self.dns = server or dns.Dnsmasq(self.folder)
+        self.dns = server or dns.Dnsmasq(self.folder, **name_server)
         self.nodes = []
         self._open = [self.dns]
         # unittest skips cleanups when it is interrupted.

@@ -21,8 +21,10 @@ _RESPONSE, _TRUNCATED, _AVAILABLE = 0x8400, 0x0200, 0x0180
 class Dnsmasq:
     """A real name server, with records that can change."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, ttl=1, log_queries=False):
         self.records = {}
+        self._options = [f'--local-ttl={ttl}',
+                         *(['--log-queries'] if log_queries else [])]
         self._hosts = folder / 'hosts'
         self._log = folder / 'dnsmasq.log'
         self._process = None
@@ -50,10 +52,14 @@ class Dnsmasq:
                 ['dnsmasq', '--no-daemon', '--conf-file=/dev/null', '--user=',
                  '--group=', '--no-resolv', '--no-poll', '--no-hosts',
                  '--bind-interfaces', f'--listen-address={NAME_SERVER}',
-                 f'--addn-hosts={self._hosts}', '--local-ttl=1',
+                 f'--addn-hosts={self._hosts}', *self._options,
                  '--local=/internal/', '--cache-size=2000'],
                 stdout=log, stderr=log)
         wait.until(_answers, 'dnsmasq to answer')
+
+    def queries(self) -> int:
+        """Count what it was asked for NAME so far, if it logs queries."""
+        return self._log.read_bytes().count(f'] {NAME} from '.encode('ascii'))
 
     def stop(self) -> None:
         """Stop serving: the next query is refused by the kernel."""

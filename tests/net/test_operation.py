@@ -298,6 +298,37 @@ class Http(NetTest):
             for name in re.findall(r'^X\(\w+,\s*"(\w+)"', source, re.M):
                 self.assertIn(f'coherd_{name}_total', metrics)
 
+    def test_mesh_traffic_is_counted_where_it_leaves_and_arrives(self):
+        first, second = self.mesh.start(2)
+        listener = self.mesh.session(second, 't')
+        before = first.metrics(), second.metrics()
+        publisher = self.mesh.session(first)
+        self.all_hear([listener], *publisher.publish(
+            wire.item(wire.UPDATE, 't', wire.KEY, b'k', bytes(5000))))
+
+        def grew(index, name):
+            node = (first, second)[index]
+            name = f'coherd_mesh_{name}_total'
+            return node.metric(name) - before[index][name]
+        self.assertGreaterEqual(grew(0, 'broadcast_sent_bytes'), 5000)
+        self.assertGreaterEqual(grew(1, 'broadcast_received_bytes'), 5000)
+        for index in (0, 1):
+            for kind in ('control_sent', 'control_received',
+                         'broadcast_sent', 'broadcast_received'):
+                wait.until(lambda i=index, k=kind: grew(i, k) > 2, kind)
+                # What is smallest has five fields, what is largest is above.
+                each = grew(index, f'{kind}_bytes') / grew(index, kind)
+                self.assertGreater(each, 5)
+                self.assertLess(each, 6000)
+        # Whoever is read later has counted more.
+        for sender, receiver in ((first, second), (second, first)):
+            for kind in ('control', 'broadcast'):
+                for unit in ('', '_bytes'):
+                    received = receiver.metric(
+                        f'coherd_mesh_{kind}_received{unit}_total')
+                    self.assertLessEqual(received, sender.metric(
+                        f'coherd_mesh_{kind}_sent{unit}_total'))
+
     def check_exposition(self, text):
         """Check the text format of Prometheus, as a parser would."""
         self.assertTrue(text.endswith('\n'))

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 
+from tests.bench import machine
 from tests.bench.compare import faults, plot, table
 from tests.net import namespace
 
@@ -32,43 +33,13 @@ WORKS = {
     'sixteen': ('throughput', (2000000, 16, 0, 50000),
                 (200000, 16, 0, 50000)),
     'hot': ('throughput', (2000000, 1, 1000, 0), (200000, 1, 1000, 0)),
+    'confirmed': ('confirmed', (3000, 300000, 64), (500, 30000, 64)),
     'unchecked': ('throughput', (2000000, 1, 0, 0), (200000, 1, 0, 0)),
     'faults': None,
 }
 
-
-def _output_of(*command):
-    done = subprocess.run(command, check=False, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return done.stdout.strip()
-
-
-def _machine():
-    model = 'unknown'
-    with open('/proc/cpuinfo', encoding='utf-8') as file:
-        for line in file:
-            if line.startswith('model name'):
-                model = line.split(':', 1)[1].strip()
-                break
-    system = os.uname()
-    return {
-        'processor': model,
-        'cores': len(os.sched_getaffinity(0)),
-        'memory_bytes': os.sysconf('SC_PAGE_SIZE') *
-        os.sysconf('SC_PHYS_PAGES'),
-        'kernel': f'{system.sysname} {system.release}',
-        'debian': pathlib.Path('/etc/debian_version').read_text(
-            encoding='ascii').strip(),
-    }
-
-
-def _versions():
-    found = {'coherd': os.environ.get('CHD_VERSION', '') + ' ' +
-             _output_of('git', 'describe', '--always', '--dirty')}
-    for package in PACKAGES:
-        found[package] = _output_of('dpkg-query', '-W', '-f', '${Version}',
-                                    package) or 'none'
-    return found
+# Works that not every system can do.
+ONLY = {'confirmed': ('coherd',)}
 
 
 def _measure(program, system, work, arguments):
@@ -98,13 +69,16 @@ def _jobs(options):
 def _run(options):
     systems = options.systems.split(',')
     results = {'begun': time.strftime('%Y-%m-%d %H:%M:%S %z'),
-               'machine': _machine(), 'versions': _versions(),
+               'machine': machine.describe(),
+               'versions': machine.versions(*PACKAGES),
                'rounds': options.rounds, 'quick': options.quick,
                'load_before': os.getloadavg()[0], 'runs': []}
     for number in range(options.rounds):
         for name, measure in _jobs(options):
             for i in range(len(systems)):
                 system = systems[(i + number) % len(systems)]
+                if system not in ONLY.get(name, systems):
+                    continue
                 print(f'round {number + 1} of {options.rounds}: {name}, '
                       f'{system}', file=sys.stderr, flush=True)
                 results['runs'].append({

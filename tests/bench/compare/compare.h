@@ -43,6 +43,13 @@ typedef struct bench_system {
      * until flush, as the clients of the system do. */
     void (*publish)(const char *keys, size_t count);
     void (*flush)(void);
+    /* NULL both where there is no such thing: publish one key, and return when
+     * every subscriber at every node has applied it; or do not wait, and call
+     * back then, in any thread.  One that was not applied everywhere ends the
+     * program. */
+    void (*confirm)(const char *key);
+    void (*offer_confirm)(const char *key, unsigned number,
+                          void (*confirmed)(unsigned number));
 } bench_system;
 
 extern const bench_system system_coherd;
@@ -60,6 +67,7 @@ typedef struct bench_work {
 
 extern const bench_work work_latency;
 extern const bench_work work_throughput;
+extern const bench_work work_confirmed;
 extern const bench_work work_idle;
 extern const bench_work work_faults;
 

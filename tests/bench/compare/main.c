@@ -14,10 +14,7 @@ static const bench_system *const systems[] = {
 };
 
 static const bench_work *const works[] = {
-    &work_latency,
-    &work_throughput,
-    &work_idle,
-    &work_faults,
+    &work_latency, &work_throughput, &work_confirmed, &work_idle, &work_faults,
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

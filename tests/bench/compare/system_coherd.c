@@ -136,6 +136,56 @@ static void publish(const char *keys, size_t count)
     }
 }
 
+static void must_be_applied(const coherd_receipt *receipt, coherd_err err)
+{
+    if (err != COHERD_OK) {
+        die(coherd_err_name(err));
+    }
+    if (receipt->of != NODES || receipt->applied != NODES) {
+        die("a receipt does not say that all have applied it");
+    }
+}
+
+static void confirm(const char *key)
+{
+    static const coherd_publish_options options = {.wait = COHERD_WAIT_APPLIED,
+                                                   .timeout_ms = ROOM_MS};
+    const coherd_target target = coherd_key_n(key, KEY_BYTES);
+    coherd_receipt receipt = {0};
+
+    const coherd_err err =
+        coherd_invalidate(publisher, TOPIC, &target, 1, &options, &receipt);
+    must_be_applied(&receipt, err);
+}
+
+static void (*told)(unsigned number);
+
+static void on_receipt(coherd_client *client, const coherd_receipt *receipt,
+                       coherd_err err, void *arg)
+{
+    (void)client;
+    must_be_applied(receipt, err);
+    told((unsigned)(uintptr_t)arg);
+}
+
+static void offer_confirm(const char *key, unsigned number,
+                          void (*confirmed)(unsigned number))
+{
+    const coherd_publish_options options = {.wait = COHERD_WAIT_APPLIED,
+                                            .timeout_ms = ROOM_MS,
+                                            .on_receipt = on_receipt,
+                                            .on_receipt_arg =
+                                                (void *)(uintptr_t)number};
+    const coherd_target target = coherd_key_n(key, KEY_BYTES);
+
+    told = confirmed;
+    const coherd_err err =
+        coherd_invalidate(publisher, TOPIC, &target, 1, &options, NULL);
+    if (err != COHERD_OK) {
+        die(coherd_err_name(err));
+    }
+}
+
 static void flush(void)
 {
     /* The call itself has written what there was. */
@@ -149,4 +199,6 @@ const bench_system system_coherd = {
     .open = open_publisher,
     .publish = publish,
     .flush = flush,
+    .confirm = confirm,
+    .offer_confirm = offer_confirm,
 };

@@ -38,7 +38,8 @@ def _works_of(results):
     return {run['work'] for run in results['runs']}
 
 
-def _number(value):
+def number(value):
+    """Return a number as the tables show it."""
     if value == FOREVER:
         return 'for ever'
     if value >= 100 or value == 0:
@@ -54,11 +55,12 @@ def _cell(results, system, work, field, scale=1.0):
     middle = statistics.median(found)
     least, most = min(found), max(found)
     if least == most:
-        return _number(middle)
-    return f'{_number(middle)} [{_number(least)}..{_number(most)}]'
+        return number(middle)
+    return f'{number(middle)} [{number(least)}..{number(most)}]'
 
 
-def _grid(heads, rows):
+def grid(heads, rows):
+    """Return the lines of a table."""
     widths = [max(len(row[i]) for row in [heads, *rows])
               for i in range(len(heads))]
     lines = []
@@ -95,8 +97,14 @@ def _rate(results, system, work):
                        ('lost_told', 'lost, told')):
         lost = median(results, system, work, field)
         if lost:
-            cell += f' ({_number(lost)} {how})'
+            cell += f' ({number(lost)} {how})'
     return cell
+
+
+# Of a work that only some systems can do.
+def _only(results, system, work, field, scale=1.0):
+    cell = _cell(results, system, work, field, scale)
+    return 'none' if cell == '-' else cell
 
 
 def _work_table(results, systems):
@@ -116,8 +124,15 @@ def _work_table(results, systems):
                        ('never looking back', 'unchecked')):
         add(f'throughput, {name}, 1000/s', work,
             lambda s, w=work: _rate(results, s, w))
+    for name, field in (('p50', 'p50_us'), ('p99', 'p99_us')):
+        add(f'confirmed by all three, {name}, us', 'confirmed',
+            lambda s, f=field: _only(results, s, 'confirmed', f))
+    add('confirmed, 64 outstanding, 1000/s', 'confirmed',
+        lambda s: _only(results, s, 'confirmed', 'rate_per_s', 1e-3))
+    add('CPU of servers, s per million, confirmed', 'confirmed',
+        lambda s: _only(results, s, 'confirmed', 'cpu_us_per_event'))
     add('hot keys: deliveries for each event', 'hot',
-        lambda s: _number(median(results, s, 'hot', 'delivered') /
+        lambda s: number(median(results, s, 'hot', 'delivered') /
                           _published(results)))
     add('CPU of servers, s per million, flat out', 'one',
         lambda s: _cell(results, s, 'one', 'cpu_us_per_event'))
@@ -133,7 +148,7 @@ def _work_table(results, systems):
         lambda s: _cell(results, s, 'one', 'rss_peak_bytes', 1 / MIB))
     add('memory, peak of never looking back, MiB', 'unchecked',
         lambda s: _cell(results, s, 'unchecked', 'rss_peak_bytes', 1 / MIB))
-    return _grid(['', *(NAMES[s] for s in systems)], rows)
+    return grid(['', *(NAMES[s] for s in systems)], rows)
 
 
 def _published(results):
@@ -157,7 +172,7 @@ def _fault_table(results, systems):
     return ['', 'Faults: deliveries lost, of 3 x 3,500; seconds. Bounded: '
             'where the subscriber serves nothing while', 'coherd_staleness() '
             'says more than 1 s; the others have no such thing.', '',
-            *_grid(['fault', '', 'lost silently', 'lost, told',
+            *grid(['fault', '', 'lost silently', 'lost, told',
                     'until all coherent', 'stale readable', 'bounded'], rows)]
 
 

@@ -110,6 +110,16 @@ class Table(unittest.TestCase):
         self.assertIn('ratio faults-coherent-s inf <=2 missed', text)
         self.assertIn('</svg>', plot.svg(results))
 
+    def test_what_a_system_cannot_do_is_none(self):
+        """And not a dash, which is what was not measured."""
+        results = self.results(rows={
+            ('coherd', 'confirmed'): {'p50_us': [400, 500, 410]},
+            ('relay', 'one'): {'rate_per_s': [1, 1, 1]}})
+        row, = (line for line in table.text(results).splitlines()
+                if line.startswith('| confirmed by all three, p50, us'))
+        self.assertEqual([cell.strip() for cell in row.split('|')[2:4]],
+                         ['410 [400..500]', 'none'])
+
 
 if __name__ == '__main__':
     unittest.main()
