@@ -283,7 +283,6 @@ static void dial(chd_core *core, chd_peer *peer, chd_bytes *hello, chd_out *out)
 
 static void ping(chd_core *core, chd_peer *peer, chd_out *out)
 {
-    const uint64_t interval = core->config.ping_interval;
     const chd_mesh_header header =
         chd_core_header(core, CHD_MESH_PING, peer->version);
     const chd_mesh_ping message = {
@@ -299,11 +298,11 @@ static void ping(chd_core *core, chd_peer *peer, chd_out *out)
     chd_mesh_pack_ping(&pack, &header, &message);
     chd_core_send(core, peer, &pack, out);
     core->stats.pings_sent++;
-    /* Up to an eighth early, so that a fleet that started together does not go
-     * on pinging in step. */
-    peer->ping_due_ns =
-        chd_after(core->now.mono_ns,
-                  interval - chd_prng_below(&core->prng, interval / 8 + 1));
+    /* With the next beacon, so that one turn in each interval pings everybody:
+     * waking up for each member costs more than pinging it. */
+    peer->ping_due_ns = chd_max_u64(
+        core->beacon_due_ns,
+        chd_after(core->now.mono_ns, core->config.ping_interval / 2));
 }
 
 /* A link that carries control messages but no beacons is dialled again, at

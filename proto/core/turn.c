@@ -47,13 +47,18 @@ static void beacon(chd_core *core, chd_mesh_type type, chd_out *out)
 
 static void beacon_turn(chd_core *core, chd_out *out)
 {
+    const uint64_t interval = core->config.ping_interval;
+
     if (core->now.mono_ns < core->beacon_due_ns ||
         !chd_out_has_room(out, 1, CHD_PING_BYTES_MAX)) {
         return;
     }
     beacon(core, CHD_MESH_BEACON, out);
+    /* Up to an eighth early, so that a fleet that started together does not go
+     * on in step. */
     core->beacon_due_ns =
-        chd_after(core->now.mono_ns, core->config.ping_interval);
+        chd_after(core->now.mono_ns,
+                  interval - chd_prng_below(&core->prng, interval / 8 + 1));
 }
 
 static void tell_sessions_goodbye(const chd_core *core, chd_out *out)

@@ -39,29 +39,28 @@ static void two_of_one_node(sim_world *world)
                  "[    5ms] node-1 peer_hello node-2 version=1 head=0\n"
                  "[    6ms] node-1 node_ready members=1 missing=0\n"
                  "[    6ms] node-2 node_ready members=1 missing=0\n"
-                 "[  501ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[  501ms] node-2 peer_live node-1 received=0 head=0\n");
+                 "[  450ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[  455ms] node-1 peer_live node-2 received=0 head=0\n");
     /* The address in use goes away; the node does not. */
     second->endpoint.address[15] = 99;
     world->dns.listed[1] = true;
     sim_link_cut(world, world->nodes[0], second);
     story_until(world, 40000);
-    story_expect(world,
-                 "[ 7855ms] node-1 peer_redialled node-2 silent_ms=2854 "
-                 "attempts=1\n"
-                 "[10215ms] node-1 peer_redialled node-2 silent_ms=5214 "
-                 "attempts=2\n"
-                 "[10370ms] node-2 peer_deaf_to_us node-1 silent_ms=369 "
-                 "received=0\n"
-                 "[14420ms] node-1 peer_redialled node-2 silent_ms=9419 "
-                 "attempts=3\n"
-                 "[14426ms] node-1 peer_moved node-2 received=0 head=0\n"
-                 "[14426ms] node-1 peer_hello node-2 version=1 head=0\n"
-                 "[14501ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[14936ms] node-2 peer_hears_us node-1 silent_ms=11 "
-                 "received=0\n"
-                 "[24426ms] node-1 peer_forgotten at nobody silent_ms=10389 "
-                 "listed=0\n");
+    story_expect(world, "[ 7331ms] node-1 peer_redialled node-2 silent_ms=2597 "
+                        "attempts=1\n"
+                        "[ 9881ms] node-2 peer_deaf_to_us node-1 silent_ms=213 "
+                        "received=0\n"
+                        "[ 9882ms] node-1 peer_redialled node-2 silent_ms=5148 "
+                        "attempts=2\n"
+                        "[14319ms] node-1 peer_redialled node-2 silent_ms=9585 "
+                        "attempts=3\n"
+                        "[14325ms] node-1 peer_moved node-2 received=0 head=0\n"
+                        "[14325ms] node-1 peer_hello node-2 version=1 head=0\n"
+                        "[14479ms] node-1 peer_live node-2 received=0 head=0\n"
+                        "[14921ms] node-2 peer_hears_us node-1 silent_ms=135 "
+                        "received=0\n"
+                        "[24325ms] node-1 peer_forgotten at nobody "
+                        "silent_ms=10293 listed=0\n");
 }
 
 static void of_a_dead_node_given_to_another(sim_world *world)
@@ -80,23 +79,24 @@ static void of_a_dead_node_given_to_another(sim_world *world)
     story_list_node(world, 3, true);
     sim_node_start(third);
     story_until(world, 12000);
-    story_expect(
-        world, "[ 2000ms] node-2 vanishes\n"
-               "[ 3000ms] dns forgets node-2\n"
-               "[ 3000ms] dns lists node-3\n"
-               "[ 3000ms] node-3 starts\n"
-               "[ 3000ms] node-3 dns_answer addresses=2 previous=0\n"
-               "[ 3006ms] node-3 peer_hello node-1 version=1 head=0\n"
-               "[ 3006ms] node-3 node_ready members=1 missing=0\n"
-               "[ 3216ms] node-1 peer_silent node-2 silent_ms=1215 received=0\n"
-               "[ 3216ms] node-1 node_degraded node-2 members=1 missing=2\n"
-               "[ 3222ms] node-1 peer_replaced node-2 received=0 head=0\n"
-               "[ 3222ms] node-1 peer_hello node-3 version=1 head=0\n"
-               "[ 3222ms] node-1 node_whole members=1 missing=1\n"
-               "[ 3501ms] node-1 peer_live node-3 received=0 head=0\n"
-               "[ 3501ms] node-3 peer_live node-1 received=0 head=0\n"
-               "[ 4250ms] node-1 peer_settled node-2 received=0 "
-               "silent_ms=2249\n");
+    story_expect(world,
+                 "[ 2000ms] node-2 vanishes\n"
+                 "[ 3000ms] dns forgets node-2\n"
+                 "[ 3000ms] dns lists node-3\n"
+                 "[ 3000ms] node-3 starts\n"
+                 "[ 3000ms] node-3 dns_answer addresses=2 previous=0\n"
+                 "[ 3006ms] node-3 peer_hello node-1 version=1 head=0\n"
+                 "[ 3006ms] node-3 node_ready members=1 missing=0\n"
+                 "[ 3195ms] node-1 peer_silent node-2 silent_ms=1343 "
+                 "received=0\n"
+                 "[ 3195ms] node-1 node_degraded node-2 members=1 missing=2\n"
+                 "[ 3196ms] node-3 peer_live node-1 received=0 head=0\n"
+                 "[ 3201ms] node-1 peer_replaced node-2 received=0 head=0\n"
+                 "[ 3201ms] node-1 peer_hello node-3 version=1 head=0\n"
+                 "[ 3201ms] node-1 node_whole members=1 missing=1\n"
+                 "[ 3443ms] node-1 peer_live node-3 received=0 head=0\n"
+                 "[ 4250ms] node-1 peer_settled node-2 received=0 "
+                 "silent_ms=2397\n");
 }
 
 static void of_a_dead_node_added_to_a_living_one(sim_world *world)
@@ -116,20 +116,18 @@ static void of_a_dead_node_added_to_a_living_one(sim_world *world)
     story_expect(world,
                  "[ 2000ms] node-2 is killed\n"
                  "[ 2000ms] dns forgets node-2\n"
-                 "[ 2356ms] node-1 peer_replaced node-2 received=0 head=0\n"
-                 "[ 4681ms] node-3 peer_silent node-2 silent_ms=2680 "
+                 "[ 2272ms] node-1 peer_replaced node-2 received=0 head=0\n"
+                 "[ 4657ms] node-3 peer_silent node-2 silent_ms=2796 "
                  "received=0\n"
-                 "[ 4681ms] node-3 node_degraded node-2 members=2 "
-                 "missing=1\n"
-                 "[ 4681ms] node-3 peer_dialled node-2 listed=1 known=1\n"
-                 "[ 4687ms] node-3 peer_is_self node-2 listed=1 known=0\n"
-                 "[ 4687ms] node-3 node_whole members=1 missing=0\n"
-                 "[ 5000ms] node-1 peer_settled node-2 received=0 "
-                 "silent_ms=2999\n"
-                 "[ 5501ms] node-3 peer_settled node-2 received=0 "
-                 "silent_ms=3500\n"
-                 "[302356ms] node-1 peer_dialled at node-3 listed=1 "
-                 "known=0\n");
+                 "[ 4657ms] node-3 node_degraded node-2 members=2 missing=1\n"
+                 "[ 4657ms] node-3 peer_dialled node-2 listed=1 known=1\n"
+                 "[ 4663ms] node-3 peer_is_self node-2 listed=1 known=0\n"
+                 "[ 4663ms] node-3 node_whole members=1 missing=0\n"
+                 "[ 5107ms] node-3 peer_settled node-2 received=0 "
+                 "silent_ms=3246\n"
+                 "[ 5537ms] node-1 peer_settled node-2 received=0 "
+                 "silent_ms=3677\n"
+                 "[302272ms] node-1 peer_dialled at node-3 listed=1 known=0\n");
 }
 
 static const story list[] = {

@@ -24,8 +24,8 @@ static void two_by_dns(sim_world *world)
                         "[ 1005ms] node-1 peer_hello node-2 version=1 head=0\n"
                         "[ 1006ms] node-2 peer_hello node-1 version=1 head=0\n"
                         "[ 1006ms] node-2 node_ready members=1 missing=0\n"
-                        "[ 1501ms] node-1 peer_live node-2 received=0 head=0\n"
-                        "[ 1501ms] node-2 peer_live node-1 received=0 head=0\n"
+                        "[ 1401ms] node-2 peer_live node-1 received=0 head=0\n"
+                        "[ 1455ms] node-1 peer_live node-2 received=0 head=0\n"
                         "[ 2000ms] node-1 dns_answer addresses=2 previous=1\n");
 }
 
@@ -44,10 +44,10 @@ static void third(sim_world *world)
                         "[ 2006ms] node-3 peer_hello node-1 version=1 head=0\n"
                         "[ 2006ms] node-3 peer_hello node-2 version=1 head=0\n"
                         "[ 2006ms] node-3 node_ready members=2 missing=0\n"
-                        "[ 2501ms] node-1 peer_live node-3 received=0 head=0\n"
-                        "[ 2501ms] node-3 peer_live node-2 received=0 head=0\n"
-                        "[ 2501ms] node-3 peer_live node-1 received=0 head=0\n"
-                        "[ 2501ms] node-2 peer_live node-3 received=0 head=0\n"
+                        "[ 2284ms] node-3 peer_live node-1 received=0 head=0\n"
+                        "[ 2311ms] node-3 peer_live node-2 received=0 head=0\n"
+                        "[ 2463ms] node-1 peer_live node-3 received=0 head=0\n"
+                        "[ 2463ms] node-2 peer_live node-3 received=0 head=0\n"
                         "[ 3000ms] node-1 dns_answer addresses=3 previous=2\n"
                         "[ 3000ms] node-2 dns_answer addresses=3 previous=2\n");
 }
@@ -71,8 +71,8 @@ static void one_side_sees_the_other(sim_world *world)
                  "[ 1005ms] node-1 peer_hello node-2 version=1 head=0\n"
                  "[ 1006ms] node-2 peer_hello node-1 version=1 head=0\n"
                  "[ 1006ms] node-2 node_ready members=1 missing=0\n"
-                 "[ 1501ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[ 1501ms] node-2 peer_live node-1 received=0 head=0\n");
+                 "[ 1401ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[ 1455ms] node-1 peer_live node-2 received=0 head=0\n");
 }
 
 static void nobody_answers(sim_world *world)
@@ -94,8 +94,8 @@ static void nobody_answers(sim_world *world)
                  "[ 7005ms] node-1 node_whole members=1 missing=0\n"
                  "[ 7006ms] node-2 peer_hello node-1 version=1 head=0\n"
                  "[ 7006ms] node-2 node_ready members=1 missing=0\n"
-                 "[ 7501ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[ 7501ms] node-2 peer_live node-1 received=0 head=0\n");
+                 "[ 7387ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[ 8852ms] node-1 peer_live node-2 received=0 head=0\n");
 }
 
 static void names_do_not_answer(sim_world *world)
@@ -143,8 +143,8 @@ static void while_others_publish(sim_world *world)
                  "[ 1106ms] node-2 node_ready members=1 missing=0\n"
                  "[ 1106ms] node-2 session_reset session=0 reason=4\n"
                  "[ 1106ms] app-2 reset joined everything\n"
-                 "[ 1501ms] node-2 peer_live node-1 received=2 head=2\n"
-                 "[ 1601ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[ 1401ms] node-2 peer_live node-1 received=2 head=2\n"
+                 "[ 1563ms] node-1 peer_live node-2 received=0 head=0\n"
                  "[ 1700ms] app-1 publishes episodes 53\n"
                  "[ 1700ms] app-1 event node-1:3 invalidate episodes 53\n"
                  "[ 1701ms] app-2 event node-1:3 invalidate episodes 53\n"
@@ -168,23 +168,23 @@ static void events_do_not_come(sim_world *world)
                  "[    5ms] node-2 node_ready members=1 missing=0\n"
                  "[    5ms] node-1 peer_hello node-2 version=1 head=0\n"
                  "[    5ms] node-1 node_ready members=1 missing=0\n"
-                 "[  501ms] node-2 peer_live node-1 received=0 head=0\n"
-                 "[ 2774ms] node-1 peer_redialled node-2 silent_ms=2769 "
+                 "[  450ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[ 2753ms] node-1 peer_redialled node-2 silent_ms=2748 "
                  "attempts=1\n"
-                 "[ 2779ms] node-2 peer_deaf_to_us node-1 silent_ms=0 "
+                 "[ 2758ms] node-2 peer_deaf_to_us node-1 silent_ms=0 "
                  "received=0\n"
-                 "[ 5135ms] node-1 peer_redialled node-2 silent_ms=5130 "
+                 "[ 5114ms] node-1 peer_redialled node-2 silent_ms=5109 "
                  "attempts=2\n"
                  "[10000ms] node-1 peer_redialled node-2 silent_ms=9995 "
                  "attempts=3\n"
-                 "[19510ms] node-1 peer_redialled node-2 silent_ms=19505 "
+                 "[19489ms] node-1 peer_redialled node-2 silent_ms=19484 "
                  "attempts=4\n"
-                 "[38963ms] node-1 peer_redialled node-2 silent_ms=38958 "
+                 "[38862ms] node-1 peer_redialled node-2 silent_ms=38857 "
                  "attempts=5\n");
     world->options.canary = SIM_CANARY_NONE;
     story_until(world, 75000);
-    story_expect(world, "[40501ms] node-1 peer_live node-2 received=0 head=0\n"
-                        "[41000ms] node-2 peer_hears_us node-1 silent_ms=151 "
+    story_expect(world, "[40427ms] node-1 peer_live node-2 received=0 head=0\n"
+                        "[40898ms] node-2 peer_hears_us node-1 silent_ms=150 "
                         "received=0\n");
 }
 

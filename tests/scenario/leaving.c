@@ -41,19 +41,18 @@ static void killed(sim_world *world)
     story_until(world, 30000);
     story_expect(world,
                  "[ 2000ms] node-2 is killed\n"
-                 "[ 4618ms] node-1 peer_silent node-2 silent_ms=2617 "
+                 "[ 4597ms] node-1 peer_silent node-2 silent_ms=2745 "
                  "received=0\n"
-                 "[ 4618ms] node-1 node_degraded node-2 members=1 "
-                 "missing=1\n"
+                 "[ 4597ms] node-1 node_degraded node-2 members=1 missing=1\n"
                  "[ 8000ms] dns forgets node-2\n"
                  "[ 9000ms] node-1 dns_answer addresses=1 previous=2\n"
-                 "[ 9000ms] node-1 peer_settled node-2 received=0 "
-                 "silent_ms=6999\n"
-                 "[12031ms] node-1 peer_dead node-2 silent_ms=10030 "
+                 "[ 9728ms] node-1 peer_settled node-2 received=0 "
+                 "silent_ms=7876\n"
+                 "[11995ms] node-1 peer_dead node-2 silent_ms=10143 "
                  "received=0\n"
-                 "[12031ms] node-1 peer_forgotten node-2 silent_ms=10030 "
+                 "[11995ms] node-1 peer_forgotten node-2 silent_ms=10143 "
                  "listed=0\n"
-                 "[12031ms] node-1 node_whole members=0 missing=0\n");
+                 "[11995ms] node-1 node_whole members=0 missing=0\n");
 }
 
 static void still_talking_without_dns(sim_world *world)
@@ -95,14 +94,14 @@ static void restarted_at_the_same_address(sim_world *world)
                  "[ 2206ms] node-2 baseline_adopted node-2 position=1 "
                  "previous=0\n"
                  "[ 2206ms] node-2 node_ready members=1 missing=0\n"
+                 "[ 2284ms] node-2 peer_live node-1 received=0 head=0\n"
                  "[ 2307ms] node-1 peer_replaced node-2 received=1 head=0\n"
                  "[ 2307ms] node-1 peer_hello node-2.2 version=1 head=0\n"
                  "[ 2327ms] node-2 session_open session=0 pid=1 \"app-2\"\n"
                  "[ 2327ms] app-2 reset subscribed episodes\n"
-                 "[ 2501ms] node-2 peer_live node-1 received=0 head=0\n"
-                 "[ 2701ms] node-1 peer_live node-2.2 received=0 head=0\n"
+                 "[ 2649ms] node-1 peer_live node-2.2 received=0 head=0\n"
                  "[ 3500ms] node-1 peer_settled node-2 received=1 "
-                 "silent_ms=1488\n"
+                 "silent_ms=1489\n"
                  "[ 4000ms] app-2 publishes episodes 52\n"
                  "[ 4000ms] app-2 event node-2.2:1 invalidate episodes 52\n"
                  "[ 4001ms] app-1 event node-2.2:1 invalidate episodes 52\n");
@@ -128,8 +127,8 @@ static void drain_waits_for_replication(sim_world *world)
                  "[ 2100ms] node-1 node_draining head=1 sessions=1\n"
                  "[ 2100ms] app-1 goodbye\n"
                  "[ 3501ms] app-2 event node-1:1 invalidate episodes 51\n"
-                 "[ 3580ms] node-1 exits\n"
-                 "[ 3581ms] node-2 peer_left node-1 received=1 head=1\n");
+                 "[ 3632ms] node-1 exits\n"
+                 "[ 3633ms] node-2 peer_left node-1 received=1 head=1\n");
 }
 
 static void drain_does_not_wait_for_the_dead(sim_world *world)
@@ -151,11 +150,9 @@ static void drain_does_not_wait_for_the_dead(sim_world *world)
                  "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
                  "[ 2100ms] node-1 node_draining head=1 sessions=1\n"
                  "[ 2100ms] app-1 goodbye\n"
-                 "[ 4079ms] node-1 peer_redialled node-2 silent_ms=2578 "
-                 "attempts=1\n"
-                 "[ 4524ms] node-1 peer_silent node-2 silent_ms=2667 "
+                 "[ 4597ms] node-1 peer_silent node-2 silent_ms=2727 "
                  "received=0\n"
-                 "[ 4524ms] node-1 exits\n");
+                 "[ 4597ms] node-1 exits\n");
 }
 
 static void last_words_of_the_dead(sim_world *world)
@@ -182,31 +179,29 @@ static void last_words_of_the_dead(sim_world *world)
                  "[ 2100ms] dns forgets node-1\n"
                  "[ 3000ms] node-2 dns_answer addresses=2 previous=3\n"
                  "[ 3000ms] node-3 dns_answer addresses=2 previous=3\n"
-                 "[ 3181ms] node-3 events_repaired node-1 received=1 "
+                 "[ 3132ms] node-3 events_repaired node-1 received=1 "
                  "took_ms=360\n"
-                 "[ 3181ms] app-3 event node-1:1 invalidate episodes 51\n"
-                 "[ 4676ms] node-2 peer_silent node-1 silent_ms=2645 "
+                 "[ 3132ms] app-3 event node-1:1 invalidate episodes 51\n"
+                 "[ 4657ms] node-2 peer_silent node-1 silent_ms=2626 "
                  "received=1\n"
-                 "[ 4676ms] node-2 node_degraded node-1 members=2 "
-                 "missing=1\n"
-                 "[ 4735ms] node-3 peer_silent node-1 silent_ms=2734 "
+                 "[ 4657ms] node-2 node_degraded node-1 members=2 missing=1\n"
+                 "[ 4660ms] node-3 peer_silent node-1 silent_ms=2833 "
                  "received=1\n"
-                 "[ 4735ms] node-3 node_degraded node-1 members=2 "
-                 "missing=1\n"
-                 "[ 5500ms] node-2 peer_settled node-1 received=1 "
-                 "silent_ms=3469\n"
-                 "[ 5500ms] node-3 peer_settled node-1 received=1 "
-                 "silent_ms=3470\n"
-                 "[12094ms] node-2 peer_dead node-1 silent_ms=10063 "
+                 "[ 4660ms] node-3 node_degraded node-1 members=2 missing=1\n"
+                 "[ 5551ms] node-2 peer_settled node-1 received=1 "
+                 "silent_ms=3520\n"
+                 "[ 5552ms] node-3 peer_settled node-1 received=1 "
+                 "silent_ms=3522\n"
+                 "[12000ms] node-3 peer_dead node-1 silent_ms=10172 "
                  "received=1\n"
-                 "[12094ms] node-2 peer_forgotten node-1 silent_ms=10063 "
+                 "[12000ms] node-3 peer_forgotten node-1 silent_ms=10172 "
                  "listed=0\n"
-                 "[12094ms] node-2 node_whole members=1 missing=0\n"
-                 "[12352ms] node-3 peer_dead node-1 silent_ms=10351 "
+                 "[12000ms] node-3 node_whole members=1 missing=0\n"
+                 "[12107ms] node-2 peer_dead node-1 silent_ms=10076 "
                  "received=1\n"
-                 "[12352ms] node-3 peer_forgotten node-1 silent_ms=10351 "
+                 "[12107ms] node-2 peer_forgotten node-1 silent_ms=10076 "
                  "listed=0\n"
-                 "[12352ms] node-3 node_whole members=1 missing=0\n");
+                 "[12107ms] node-2 node_whole members=1 missing=0\n");
 }
 
 static const story list[] = {

@@ -18,11 +18,11 @@ static void other_version(sim_world *world)
                         "version_max=1\n"
                         "[    5ms] node-1 peer_refused at node-2 version_min=2 "
                         "version_max=2\n"
-                        "[ 5000ms] node-2 node_ready members=0 missing=1\n"
-                        "[ 5000ms] node-2 node_degraded at node-1 members=0 "
-                        "missing=1\n"
                         "[ 5000ms] node-1 node_ready members=0 missing=1\n"
                         "[ 5000ms] node-1 node_degraded at node-2 members=0 "
+                        "missing=1\n"
+                        "[ 5000ms] node-2 node_ready members=0 missing=1\n"
+                        "[ 5000ms] node-2 node_degraded at node-1 members=0 "
                         "missing=1\n");
 }
 
@@ -94,21 +94,21 @@ static void more_peers_than_room(sim_world *world)
                  "[    5ms] node-4 peer_hello node-3 version=1 head=0\n"
                  "[    6ms] node-4 peer_refuses_us at node-1 version_min=1 "
                  "version_max=1 \"too many peers (limits.peers)\"\n"
-                 "[  501ms] node-2 peer_live node-4 received=0 head=0\n"
-                 "[  501ms] node-2 peer_live node-3 received=0 head=0\n"
-                 "[  501ms] node-2 peer_live node-1 received=0 head=0\n"
-                 "[  501ms] node-3 peer_live node-4 received=0 head=0\n"
-                 "[  501ms] node-3 peer_live node-2 received=0 head=0\n"
-                 "[  501ms] node-3 peer_live node-1 received=0 head=0\n"
-                 "[  501ms] node-1 peer_live node-3 received=0 head=0\n"
-                 "[  501ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[  501ms] node-4 peer_live node-3 received=0 head=0\n"
-                 "[  501ms] node-4 peer_live node-2 received=0 head=0\n"
+                 "[  443ms] node-2 peer_live node-4 received=0 head=0\n"
+                 "[  443ms] node-3 peer_live node-4 received=0 head=0\n"
+                 "[  450ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[  450ms] node-3 peer_live node-1 received=0 head=0\n"
+                 "[  455ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[  455ms] node-3 peer_live node-2 received=0 head=0\n"
+                 "[  455ms] node-4 peer_live node-2 received=0 head=0\n"
+                 "[  463ms] node-1 peer_live node-3 received=0 head=0\n"
+                 "[  463ms] node-2 peer_live node-3 received=0 head=0\n"
+                 "[  463ms] node-4 peer_live node-3 received=0 head=0\n"
+                 "[ 5000ms] node-1 node_ready members=2 missing=1\n"
+                 "[ 5000ms] node-1 node_degraded members=2 missing=1\n"
                  "[ 5000ms] node-4 node_ready members=2 missing=1\n"
                  "[ 5000ms] node-4 node_degraded at node-1 members=2 "
-                 "missing=1\n"
-                 "[ 5000ms] node-1 node_ready members=2 missing=1\n"
-                 "[ 5000ms] node-1 node_degraded members=2 missing=1\n");
+                 "missing=1\n");
 }
 
 static void two_with_the_same_address(sim_world *world)
@@ -126,13 +126,15 @@ static void two_with_the_same_address(sim_world *world)
                         "[ 2000ms] node-3 dns_answer addresses=2 previous=0\n"
                         "[ 2006ms] node-3 peer_hello node-1 version=1 head=0\n"
                         "[ 2006ms] node-3 node_ready members=1 missing=0\n"
-                        "[ 2501ms] node-3 peer_live node-1 received=0 head=0\n"
-                        "[ 4773ms] node-3 peer_deaf_to_us node-1 silent_ms=272 "
+                        "[ 2284ms] node-3 peer_live node-1 received=0 head=0\n"
+                        "[ 4785ms] node-3 peer_deaf_to_us node-1 silent_ms=186 "
                         "received=0\n"
-                        "[15471ms] node-1 peer_address_conflict node-3 known=0 "
-                        "listed=1\n"
-                        "[15501ms] node-2 peer_settled node-3 received=0 "
-                        "silent_ms=10727\n");
+                        "[14910ms] node-2 peer_settled node-3 received=0 "
+                        "silent_ms=10125\n"
+                        "[14911ms] node-1 peer_settled node-3 received=0 "
+                        "silent_ms=10125\n"
+                        "[15457ms] node-1 peer_address_conflict node-3 known=0 "
+                        "listed=1\n");
 }
 
 static void our_own_address(sim_world *world)

@@ -41,16 +41,16 @@ static void gap_is_fetched_from_the_origin(sim_world *world)
                  "[ 2000ms] app-1 publishes new-episode\n"
                  "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
                  "[ 2000ms] app-1 event node-1:2 message new-episode\n"
+                 "[ 2286ms] node-2 events_repaired node-1 received=2 "
+                 "took_ms=2\n"
+                 "[ 2286ms] app-2 event node-1:1 invalidate episodes 51\n"
+                 "[ 2286ms] app-2 event node-1:2 message new-episode\n"
                  "[ 2350ms] app-1 publishes new-episode\n"
                  "[ 2350ms] app-1 publishes episodes 52\n"
                  "[ 2350ms] app-1 event node-1:3 message new-episode\n"
                  "[ 2350ms] app-1 event node-1:4 invalidate episodes 52\n"
-                 "[ 2351ms] app-2 event node-1:4 invalidate episodes 52\n"
-                 "[ 2353ms] node-2 events_repaired node-1 received=4 "
-                 "took_ms=43\n"
-                 "[ 2353ms] app-2 event node-1:1 invalidate episodes 51\n"
-                 "[ 2353ms] app-2 event node-1:2 message new-episode\n"
-                 "[ 2353ms] app-2 event node-1:3 message new-episode\n");
+                 "[ 2351ms] app-2 event node-1:3 message new-episode\n"
+                 "[ 2351ms] app-2 event node-1:4 invalidate episodes 52\n");
 }
 
 static void last_event_is_fetched(sim_world *world)
@@ -62,9 +62,9 @@ static void last_event_is_fetched(sim_world *world)
     story_expect(world,
                  "[ 2000ms] app-1 publishes episodes 51\n"
                  "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
-                 "[ 2415ms] node-2 events_repaired node-1 received=1 "
-                 "took_ms=106\n"
-                 "[ 2415ms] app-2 event node-1:1 invalidate episodes 51\n");
+                 "[ 2286ms] node-2 events_repaired node-1 received=1 "
+                 "took_ms=2\n"
+                 "[ 2286ms] app-2 event node-1:1 invalidate episodes 51\n");
 }
 
 static void origin_dies_half_way(sim_world *world)
@@ -85,12 +85,10 @@ static void origin_dies_half_way(sim_world *world)
                  "[ 2001ms] app-2 event node-1:1 invalidate episodes 51\n"
                  "[ 2001ms] app-2 event node-1:2 message new-episode\n"
                  "[ 2002ms] node-1 is killed\n"
-                 "[ 3181ms] node-3 events_repaired node-1 received=2 "
+                 "[ 3132ms] node-3 events_repaired node-1 received=2 "
                  "took_ms=360\n"
-                 "[ 3181ms] app-3 event node-1:1 invalidate episodes 51\n"
-                 "[ 3181ms] app-3 event node-1:2 message new-episode\n"
-                 "[ 4261ms] node-3 peer_redialled node-1 silent_ms=2760 "
-                 "attempts=1\n");
+                 "[ 3132ms] app-3 event node-1:1 invalidate episodes 51\n"
+                 "[ 3132ms] app-3 event node-1:2 message new-episode\n");
 }
 
 static void in_no_log_any_more(sim_world *world)
@@ -113,17 +111,17 @@ static void in_no_log_any_more(sim_world *world)
                  "[ 2000ms] app-1 event node-1:1 message new-episode\n"
                  "[ 2001ms] app-1 publishes episodes 51\n"
                  "[ 2001ms] app-3 event node-1:1 message new-episode\n"
-                 "[ 2300ms] node-1 peer_lagging node-2 acknowledged=0 "
+                 "[ 2268ms] node-1 peer_lagging node-2 acknowledged=0 "
                  "sent=37\n"
-                 "[ 2304ms] app-1 event node-1:82 invalidate episodes 51\n"
-                 "[ 2305ms] app-3 event node-1:82 invalidate episodes 51\n"
-                 "[ 3950ms] node-2 events_lost node-1 expected=1 "
+                 "[ 2272ms] app-1 event node-1:82 invalidate episodes 51\n"
+                 "[ 2273ms] app-3 event node-1:82 invalidate episodes 51\n"
+                 "[ 3899ms] node-2 events_lost node-1 expected=1 "
                  "received=37\n"
-                 "[ 3950ms] node-2 session_reset session=0 reason=2\n"
-                 "[ 3950ms] app-2 reset lost new-episode\n"
-                 "[ 3978ms] node-2 events_repaired node-1 received=82 "
+                 "[ 3899ms] node-2 session_reset session=0 reason=2\n"
+                 "[ 3899ms] app-2 reset lost new-episode\n"
+                 "[ 3927ms] node-2 events_repaired node-1 received=82 "
                  "took_ms=1156\n"
-                 "[ 3978ms] app-2 event node-1:82 invalidate episodes 51\n"
+                 "[ 3927ms] app-2 event node-1:82 invalidate episodes 51\n"
                  "[ 4405ms] node-1 peer_caught_up node-2 acknowledged=82 "
                  "sent=82\n");
 }
@@ -142,13 +140,13 @@ static void one_way_events_link(sim_world *world)
                  "[ 2000ms] app-2 publishes new-episode\n"
                  "[ 2000ms] app-2 event node-2:1 invalidate episodes 51\n"
                  "[ 2000ms] app-2 event node-2:2 message new-episode\n"
-                 "[ 2412ms] node-1 events_repaired node-2 received=2 "
+                 "[ 2391ms] node-1 events_repaired node-2 received=2 "
                  "took_ms=106\n"
-                 "[ 2412ms] app-1 event node-2:1 invalidate episodes 51\n"
-                 "[ 2412ms] app-1 event node-2:2 message new-episode\n"
-                 "[ 2630ms] node-2 peer_deaf_to_us node-1 silent_ms=129 "
+                 "[ 2391ms] app-1 event node-2:1 invalidate episodes 51\n"
+                 "[ 2391ms] app-1 event node-2:2 message new-episode\n"
+                 "[ 2560ms] node-2 peer_deaf_to_us node-1 silent_ms=248 "
                  "received=0\n"
-                 "[ 2631ms] node-1 peer_redialled node-2 silent_ms=2626 "
+                 "[ 2561ms] node-1 peer_redialled node-2 silent_ms=2556 "
                  "attempts=1\n");
 }
 
@@ -162,10 +160,10 @@ static void frozen_member_catches_up(sim_world *world)
     story_expect(world,
                  "[ 2000ms] node-2 freezes\n"
                  "[ 2000ms] app-1 publishes episodes 51\n"
-                 "[ 2300ms] node-1 peer_lagging node-2 acknowledged=0 "
+                 "[ 2268ms] node-1 peer_lagging node-2 acknowledged=0 "
                  "sent=36\n"
-                 "[ 2300ms] app-1 event node-1:46 invalidate episodes 51\n"
-                 "[ 2301ms] app-3 event node-1:46 invalidate episodes 51\n"
+                 "[ 2268ms] app-1 event node-1:46 invalidate episodes 51\n"
+                 "[ 2269ms] app-3 event node-1:46 invalidate episodes 51\n"
                  "[ 4000ms] node-2 thaws\n"
                  "[ 4000ms] app-2 event node-1:46 invalidate episodes 51\n"
                  "[ 4001ms] node-1 peer_caught_up node-2 acknowledged=46 "

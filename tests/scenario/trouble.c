@@ -15,18 +15,17 @@ static void frozen_node_is_forgiven(sim_world *world)
     story_until(world, 8000);
     story_expect(world,
                  "[ 2000ms] node-2 freezes\n"
-                 "[ 4618ms] node-1 peer_silent node-2 silent_ms=2617 "
+                 "[ 4597ms] node-1 peer_silent node-2 silent_ms=2727 "
                  "received=0\n"
-                 "[ 4618ms] node-1 node_degraded node-2 members=1 "
-                 "missing=1\n"
+                 "[ 4597ms] node-1 node_degraded node-2 members=1 missing=1\n"
                  "[ 5000ms] app-1 publishes episodes 51\n"
                  "[ 5000ms] app-1 event node-1:1 invalidate episodes 51\n"
                  "[ 6000ms] node-2 thaws\n"
                  "[ 6000ms] app-2 event node-1:1 invalidate episodes 51\n"
-                 "[ 6001ms] node-1 peer_back node-2 silent_ms=4000 "
+                 "[ 6001ms] node-1 peer_back node-2 silent_ms=4131 "
                  "received=0\n"
                  "[ 6001ms] node-1 node_whole members=1 missing=0\n"
-                 "[ 6501ms] node-1 peer_live node-2 received=0 head=0\n");
+                 "[ 7874ms] node-1 peer_live node-2 received=0 head=0\n");
 }
 
 static void frozen_and_forgotten(sim_world *world)
@@ -44,23 +43,22 @@ static void frozen_and_forgotten(sim_world *world)
     story_until(world, 30000);
     story_expect(world,
                  "[ 2000ms] node-1 freezes\n"
-                 "[ 4794ms] node-2 peer_silent node-1 silent_ms=2793 "
+                 "[ 4717ms] node-2 peer_settled node-1 received=0 "
+                 "silent_ms=2864\n"
+                 "[ 4717ms] node-2 peer_silent node-1 silent_ms=2864 "
                  "received=0\n"
-                 "[ 4794ms] node-2 node_degraded node-1 members=1 "
-                 "missing=1\n"
-                 "[ 5000ms] node-2 peer_settled node-1 received=0 "
-                 "silent_ms=2999\n"
-                 "[12252ms] node-2 peer_dead node-1 silent_ms=10251 "
+                 "[ 4717ms] node-2 node_degraded node-1 members=1 missing=1\n"
+                 "[12000ms] node-2 peer_dead node-1 silent_ms=10146 "
                  "received=0\n"
-                 "[12252ms] node-2 peer_forgotten node-1 silent_ms=10251 "
+                 "[12000ms] node-2 peer_forgotten node-1 silent_ms=10146 "
                  "listed=0\n"
-                 "[12252ms] node-2 node_whole members=0 missing=0\n"
+                 "[12000ms] node-2 node_whole members=0 missing=0\n"
                  "[20000ms] node-1 thaws\n"
-                 "[22782ms] node-1 peer_deaf_to_us node-2 silent_ms=281 "
+                 "[22782ms] node-1 peer_deaf_to_us node-2 silent_ms=2 "
                  "received=0\n"
                  "[22783ms] node-2 peer_hello node-1 version=1 head=0\n"
-                 "[23001ms] node-2 peer_live node-1 received=0 head=0\n"
-                 "[23274ms] node-1 peer_hears_us node-2 silent_ms=19 "
+                 "[23275ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[23722ms] node-1 peer_hears_us node-2 silent_ms=1 "
                  "received=0\n");
 }
 
@@ -162,35 +160,29 @@ static void long_outage_is_repaired(sim_world *world)
                  "[ 2000ms] world blocks node-2 to node-1 for 30000 ms\n"
                  "[ 2000ms] app-1 publishes episodes 51\n"
                  "[ 2000ms] app-1 event node-1:1 invalidate episodes 51\n"
-                 "[ 4574ms] node-1 peer_silent node-2 silent_ms=2573 "
+                 "[ 4597ms] node-1 peer_silent node-2 silent_ms=2727 "
                  "received=0\n"
-                 "[ 4574ms] node-1 node_degraded node-2 members=1 "
-                 "missing=1\n"
-                 "[ 4666ms] node-2 peer_silent node-1 silent_ms=2665 "
+                 "[ 4597ms] node-1 node_degraded node-2 members=1 missing=1\n"
+                 "[ 4679ms] node-2 peer_silent node-1 silent_ms=2808 "
                  "received=0\n"
-                 "[ 4666ms] node-2 node_degraded node-1 members=1 "
-                 "missing=1\n"
-                 "[12031ms] node-1 peer_dead node-2 silent_ms=10030 "
+                 "[ 4679ms] node-2 node_degraded node-1 members=1 missing=1\n"
+                 "[11995ms] node-1 peer_dead node-2 silent_ms=10126 "
                  "received=0\n"
-                 "[12085ms] node-2 peer_dead node-1 silent_ms=10084 "
+                 "[12000ms] node-2 peer_dead node-1 silent_ms=10129 "
                  "received=0\n"
-                 "[12500ms] node-2 peer_settled node-1 received=0 "
-                 "silent_ms=10499\n"
-                 "[12500ms] node-1 peer_settled node-2 received=0 "
-                 "silent_ms=10499\n"
-                 "[32083ms] node-2 peer_hello node-1 version=1 head=1\n"
-                 "[32083ms] node-2 node_whole members=1 missing=0\n"
-                 "[32084ms] node-1 peer_hello node-2 version=1 head=0\n"
-                 "[32084ms] node-1 node_whole members=1 missing=0\n"
-                 "[32501ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[34936ms] node-1 peer_deaf_to_us node-2 silent_ms=435 "
-                 "received=0\n"
-                 "[35011ms] node-2 events_repaired node-1 received=1 "
-                 "took_ms=2928\n"
-                 "[35011ms] app-2 event node-1:1 invalidate episodes 51\n"
-                 "[35501ms] node-2 peer_live node-1 received=1 head=1\n"
-                 "[35894ms] node-1 peer_hears_us node-2 silent_ms=109 "
-                 "received=0\n");
+                 "[12000ms] node-2 peer_settled node-1 received=0 "
+                 "silent_ms=10129\n"
+                 "[12000ms] node-1 peer_settled node-2 received=0 "
+                 "silent_ms=10130\n"
+                 "[32154ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[32154ms] node-1 node_whole members=1 missing=0\n"
+                 "[32155ms] node-2 peer_hello node-1 version=1 head=1\n"
+                 "[32155ms] node-2 node_whole members=1 missing=0\n"
+                 "[32195ms] node-2 peer_live node-1 received=0 head=1\n"
+                 "[32197ms] node-2 events_repaired node-1 received=1 "
+                 "took_ms=42\n"
+                 "[32197ms] app-2 event node-1:1 invalidate episodes 51\n"
+                 "[33070ms] node-1 peer_live node-2 received=0 head=0\n");
 }
 
 static void one_way(sim_world *world)
@@ -203,19 +195,19 @@ static void one_way(sim_world *world)
     story_skip(world);
     story_block(world, 1, 2, 8000);
     story_until(world, 15000);
-    story_expect(world, "[ 2000ms] world blocks node-1 to node-2 for 8000 ms\n"
-                        "[ 4666ms] node-2 peer_silent node-1 silent_ms=2665 "
-                        "received=0\n"
-                        "[ 4666ms] node-2 node_degraded node-1 members=1 "
-                        "missing=1\n"
-                        "[ 6954ms] node-1 peer_deaf_to_us node-2 silent_ms=453 "
-                        "received=0\n"
-                        "[10001ms] node-2 peer_back node-1 silent_ms=8000 "
-                        "received=0\n"
-                        "[10001ms] node-2 node_whole members=1 missing=0\n"
-                        "[10501ms] node-2 peer_live node-1 received=0 head=0\n"
-                        "[11000ms] node-1 peer_hears_us node-2 silent_ms=306 "
-                        "received=0\n");
+    story_expect(world,
+                 "[ 2000ms] world blocks node-1 to node-2 for 8000 ms\n"
+                 "[ 4679ms] node-2 peer_silent node-1 silent_ms=2808 "
+                 "received=0\n"
+                 "[ 4679ms] node-2 node_degraded node-1 members=1 missing=1\n"
+                 "[ 6933ms] node-1 peer_deaf_to_us node-2 silent_ms=473 "
+                 "received=0\n"
+                 "[10001ms] node-2 peer_back node-1 silent_ms=8130 "
+                 "received=0\n"
+                 "[10001ms] node-2 node_whole members=1 missing=0\n"
+                 "[10214ms] node-2 peer_live node-1 received=0 head=0\n"
+                 "[10654ms] node-1 peer_hears_us node-2 silent_ms=403 "
+                 "received=0\n");
 }
 
 static const story list[] = {

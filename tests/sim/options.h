@@ -51,7 +51,7 @@ typedef enum sim_fault {
 #define SIM_CANARIES(X)                                                        \
     X(NONE, "none", "nothing", "")                                             \
     X(FORGE, "forge", "a link carries an event nobody published", "invention") \
-    X(SWALLOW, "swallow", "a link empties a batch, range intact", "gap")       \
+    X(SWALLOW, "swallow", "a link empties a batch, range intact", "horizon")   \
     X(TWICE, "twice", "a session gets a batch twice", "order")                 \
     X(SWAP, "swap", "a session gets a batch back to front", "order")           \
     X(DEAF, "deaf", "a cache ignores an event", "stale")                       \
