@@ -53,6 +53,9 @@ mode_fuzz := $(filter-out -Wno-%,$(mode_asan)) -fsanitize=fuzzer-no-link
 # The next release, which still speaks ours, and one that no longer does.
 mode_next := $(mode_release) -DCHD_PROTOCOL_MIN=1 -DCHD_PROTOCOL_MAX=2
 mode_far := $(mode_release) -DCHD_PROTOCOL_MIN=2 -DCHD_PROTOCOL_MAX=2
+# More nodes than a sidecar takes, and what would fill the memory cut short.
+mode_wide := $(mode_release) -DCHD_PEERS_MAX=4000 -DCHD_COUNTED_MAX=4096 \
+    -DCHD_NAME_BYTES_MAX=15 '-DCHD_PAYLOAD_BYTES_MAX=(64 * 1024)'
 mode := $(or $(mode_$(VARIANT)),$(mode_release)) $(CFLAGS)
 sanitiser := $(filter -fsanitize=%,$(mode))
 ifeq ($(VARIANT),fuzz)
@@ -89,10 +92,12 @@ support_src := $(call find_c,tests/support)
 unit_src := $(call find_c,tests/unit)
 net_src := $(call find_c,tests/net)
 compare_src := $(call find_c,tests/bench/compare)
+virtual_src := $(call find_c,tests/bench/virtual)
 other_src := $(call find_c,tests/stress tests/bench tests/fuzz)
 example_src := $(call find_c,client/examples client/examples/*)
 ours := $(proto_src) $(broker_src) $(cli_src) $(client_src) $(sim_src) \
-    $(support_src) $(unit_src) $(net_src) $(compare_src) $(other_src)
+    $(support_src) $(unit_src) $(net_src) $(compare_src) $(virtual_src) \
+    $(other_src)
 
 so := libcoherd.so
 so_file := $(so).$(VERSION)
@@ -192,6 +197,8 @@ $(call tests_of,stress) $(filter-out %/micro,$(call tests_of,bench)): \
 	$(call link,$(call libs_of,$(broker_pkgs)) -lm)
 $(priv)/bin/compare: $(call objs,$(compare_src)) $(lib)/libcoherd.a
 	$(call link,$(call libs_of,libzmq hiredis msgpack))
+$(priv)/bin/virtual: $(call objs,$(virtual_src)) $(proto_lib)
+	$(call link,$(call libs_of,msgpack))
 $(BUILD)/test/coherd-%: FORCE
 	$(again) VARIANT=$* $(BUILD)/$*/bin/coherd
 	$(Q)mkdir -p $(@D) && cp -u $(BUILD)/$*/bin/coherd $@
@@ -270,6 +277,14 @@ count: $(priv)/bench/micro
 	    $(COUNT_ARGS)
 	$(Q)PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m unittest -q \
 	    tests.bench.compare.test_judge tests.bench.scale.test_table
+# Up to the limit of a sidecar it is the release that runs.
+SCALE_NODES ?= 100 300 1000
+SCALE_WIDE ?= 2000
+bench-sim: $(priv)/bin/virtual  ## many nodes on virtual time, as a table (SCALE_NODES=, SCALE_WIDE= beyond the limit)
+	$(again) VARIANT=wide $(BUILD)/wide/bin/virtual
+	$(Q)PYTHONDONTWRITEBYTECODE=1 nice /usr/bin/python3 -m tests.bench.virtual \
+	    --out $(BUILD)/bench $< $(SCALE_NODES) $(BUILD)/wide/bin/virtual \
+	    $(SCALE_WIDE)
 tidy: all  ## layering, symbols, shape, documents that match the code
 	$(run) tidy
 lint: all  ## everything that reads the sources
@@ -320,6 +335,6 @@ help:  ## this list
 FORCE:
 .PHONY: all build deps demo show test check unit sim sim-mutants net stress asan check-asan tsan \
     check-tsan fuzz check-fuzz bench run-bench bench-scale run-bench-scale bench-library \
-    bench-check bench-baseline count tidy lint format install uninstall clean \
+    bench-check bench-baseline bench-sim count tidy lint format install uninstall clean \
     help FORCE
 -include $(patsubst %.c,$(obj)/%.d,$(ours))

@@ -3,15 +3,16 @@
  *
  * In cache invalidation whatever overflows may be answered by a wider
  * invalidation, up to "drop everything", so each bound has a safe answer.
+ *
+ * The build may override a few: that is how the tests make an older and a newer
+ * release, and how more nodes are simulated than a sidecar takes.
  */
 #ifndef CHD_PROTO_BASE_LIMITS_H
 #define CHD_PROTO_BASE_LIMITS_H
 
 #include <stdint.h>
 
-/* Protocol versions that this release speaks; both protocols count alike.
- * The build may override them: that is how the tests make an older and a newer
- * release. */
+/* Protocol versions that this release speaks; both protocols count alike. */
 #ifndef CHD_PROTOCOL_MIN
 #define CHD_PROTOCOL_MIN 1
 #endif
@@ -29,7 +30,9 @@
 /* The payload of an update or message: limits.payload, and its ceiling, half
  * of a frame, so that a record always fits one. */
 #define CHD_PAYLOAD_BYTES_DEFAULT (64 * 1024)
+#ifndef CHD_PAYLOAD_BYTES_MAX
 #define CHD_PAYLOAD_BYTES_MAX (512 * 1024)
+#endif
 
 /* One message of either protocol.  Longer: the connection is dropped (libzmq
  * does that itself with ZMQ_MAXMSGSIZE). */
@@ -48,7 +51,9 @@
 #define CHD_RECORD_BYTES_MAX (CHD_RECORD_OVERHEAD_MAX + CHD_PAYLOAD_BYTES_MAX)
 
 /* Names of nodes, clusters, regions, releases and clients.  Longer: refused. */
+#ifndef CHD_NAME_BYTES_MAX
 #define CHD_NAME_BYTES_MAX 127
+#endif
 
 /* Texts of errors and refusals on the wire.  Longer: cut by the sender,
  * refused by the receiver. */
@@ -56,7 +61,9 @@
 
 /* Peers that one node dials.  More: the surplus is not dialled, counted and
  * reported as degraded. */
+#ifndef CHD_PEERS_MAX
 #define CHD_PEERS_MAX 1024
+#endif
 
 /* Origins whose position is remembered, living and dead.  More: the one that
  * was silent longest is forgotten; meeting it again means RESET. */
@@ -64,7 +71,9 @@
 
 /* Nodes that count for freshness: peers, those that only others reach, and
  * those that died lately.  What finds no place holds freshness back. */
+#ifndef CHD_COUNTED_MAX
 #define CHD_COUNTED_MAX 2048
+#endif
 
 /* Sessions of one sidecar.  More: ERROR and close. */
 #define CHD_SESSIONS_MAX 1024

@@ -28,13 +28,8 @@ chd_err chd_core_confirms_new(chd_core *core)
     made->nodes =
         chd_zalloc(core->mem, (size_t)CHD_CONFIRMS_MAX * CHD_COUNTED_MAX,
                    sizeof(made->nodes[0]));
-    if (made->nodes == NULL) {
-        return CHD_ENOMEM;
-    }
-    for (uint32_t i = 0; i < CHD_CONFIRMS_MAX; i++) {
-        made->all[i].nodes = made->nodes + (size_t)i * CHD_COUNTED_MAX;
-    }
-    return CHD_OK;
+    /* What is not asked for is not touched, and costs no memory. */
+    return made->nodes == NULL ? CHD_ENOMEM : CHD_OK;
 }
 
 void chd_core_confirms_destroy(chd_core *core)
@@ -116,9 +111,14 @@ static void cross_off(chd_confirm *confirm, uint32_t i, uint64_t *as)
     (*as)++;
 }
 
-/* Who was taken for dead may be heard again. */
+/* Who was taken for dead may be heard again.  As long as nothing has changed,
+ * nothing is looked at: many questions wait at one time, for many members. */
 static void note_who_is_gone(const chd_core *core, chd_confirm *confirm)
 {
+    if (confirm->changes == core->horizon.changes) {
+        return;
+    }
+    confirm->changes = core->horizon.changes;
     for (uint32_t i = 0; i < confirm->high; i++) {
         if (confirm->nodes[i] != 0) {
             set_away(confirm, i, is_gone(core, confirm, i));
@@ -171,7 +171,10 @@ static void note_lacking(chd_confirm *confirm, uint64_t node, chd_bytes lacking)
 static void take_answer(chd_confirm *confirm, uint32_t i,
                         const chd_mesh_applied *said)
 {
-    set_away(confirm, i, false);
+    if (is_away(confirm, i)) {
+        set_away(confirm, i, false);
+        confirm->changes = 0; /* it may be gone nevertheless */
+    }
     if (said->seq >= confirm->seq) {
         cross_off(confirm, i,
                   said->refusing > 0 ? &confirm->refusing : &confirm->applied);
@@ -355,7 +358,8 @@ bool chd_core_on_confirm(chd_core *core, uint32_t index,
         .seq = ask->seq,
         .accepted_ns = is_accepted ? core->now.mono_ns : CHD_NEVER_NS,
         .due_ns = core->now.mono_ns,
-        .nodes = place->nodes,
+        .nodes =
+            confirms->nodes + (size_t)(place - confirms->all) * CHD_COUNTED_MAX,
     };
     confirms->confirm_count++;
     return true;

@@ -50,6 +50,7 @@ typedef struct chd_confirm {
     uint64_t refusing;
     uint32_t left;       /* members that are not heard of yet      */
     uint32_t high;       /* entries of nodes that may be in use    */
+    uint64_t changes;    /* of the horizon, when it was looked at; 0: never */
     uint64_t due_ns;     /* when they are asked again              */
     uint64_t who_due_ns; /* when it is answered, whoever has not   */
     uint32_t who_left;   /* members that could still tell          */

@@ -11,10 +11,15 @@ typedef struct control {
     uint64_t route;
     chd_peer *dialled; /* whose link brought it; NULL: they dialled us */
     bool refused;      /* deserves no WELCOME                          */
+    bool known;        /* the sender is a member already               */
 } control;
 
-void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack)
+void chd_core_pack_hello(chd_core *core, chd_mesh_type type, bool known,
+                         chd_pack *pack)
 {
+    /* That of a vector without events is 0: it is not walked for everybody who
+     * joins. */
+    const bool brief = known || chd_vector_digest(core->vector) == 0;
     /* Every release can read HELLO, so it names the highest version. */
     const chd_mesh_header header =
         chd_core_header(core, type, core->config.version_max);
@@ -26,7 +31,8 @@ void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack)
         .release = core->config.release,
         .endpoint = core->config.endpoint,
         .head = core->sent,
-        .position_count = chd_vector_positions(core->vector, core->positions),
+        .position_count =
+            brief ? 0 : chd_vector_positions(core->vector, core->positions),
     };
     chd_mesh_pack_hello(pack, &header, &hello, core->positions);
 }
@@ -99,7 +105,7 @@ static void welcome(chd_core *core, const control *message, chd_out *out)
 {
     chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
 
-    chd_core_pack_hello(core, CHD_MESH_WELCOME, &pack);
+    chd_core_pack_hello(core, CHD_MESH_WELCOME, message->known, &pack);
     chd_core_reply(message->route, &pack, out);
 }
 
@@ -123,7 +129,7 @@ static void say_hello(chd_core *core, const chd_peer *peer, chd_out *out)
 {
     chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
 
-    chd_core_pack_hello(core, CHD_MESH_HELLO, &pack);
+    chd_core_pack_hello(core, CHD_MESH_HELLO, false, &pack);
     chd_core_send(core, peer, &pack, out);
 }
 
@@ -270,6 +276,8 @@ static chd_err on_hello(chd_core *core, control *message, chd_out *out)
         refuse_version(core, message, &hello, out);
         return CHD_OK;
     }
+    message->known =
+        chd_peers_node(&core->peers, message->header.sender) != NULL;
     chd_peer *peer = introduce(core, message, &hello.endpoint, out);
     if (peer != NULL) {
         chd_core_member_hello(core, peer, &message->header, &hello, out);

@@ -17,6 +17,9 @@
 /* Members that are asked for their vectors in one interval. */
 #define ASK_MAX 8
 
+/* Positions are noted by place in the horizon. */
+_Static_assert(CHD_COUNTED_MAX <= CHD_ORIGINS_MAX, "the scratch has a place");
+
 static uint64_t received_of(const chd_core *core, uint64_t node)
 {
     const chd_origin *origin = chd_vector_find(core->vector, node);
@@ -32,12 +35,20 @@ static uint64_t silent_span(const chd_core *core)
  * to be fresher than we are, so what is accepted later than that need not go
  * unnoticed: above all what a restarted sidecar has accepted before we heard
  * of it, because its predecessor has held us back since it died. */
-static uint64_t met_ns(const chd_core *core)
+static uint64_t met_ns(chd_core *core)
 {
+    chd_horizon *horizon = &core->horizon;
     uint64_t holder;
-    const uint64_t horizon_ns = chd_core_horizon_ns(core, core->now, &holder);
 
-    return horizon_ns == 0 ? core->now.mono_ns : horizon_ns;
+    if (core->state == CHD_NODE_STARTING) {
+        return core->now.mono_ns;
+    }
+    /* Half a mesh may come back in one turn. */
+    if (horizon->met_at_ns != core->now.mono_ns) {
+        horizon->met_at_ns = core->now.mono_ns;
+        horizon->met_ns = chd_core_horizon_ns(core, core->now, &holder);
+    }
+    return horizon->met_ns;
 }
 
 void chd_core_alive(chd_core *core, uint64_t node, uint64_t when_ns)
@@ -257,25 +268,37 @@ static void take_age(chd_core *core, const chd_age *age, uint64_t t0)
     chd_core_alive(core, age->node, heard_ns);
 }
 
-/* Positions come from the same message: what its sender has is of that age. */
-static void take_promise(chd_core *core, const chd_mesh_vector *vector,
-                         const chd_age *age)
+/* Write down, by place in the horizon, the position that a message names. */
+static void note_positions(chd_core *core, chd_bytes positions)
 {
-    chd_bytes positions = vector->positions;
     chd_position position;
-    chd_promise promise = {.at_ns = chd_since(vector->t0, age->age_ns)};
-    const chd_counted *counted = chd_horizon_find(&core->horizon, age->node);
 
-    if (counted == NULL || promise.at_ns <= counted->fresh.at_ns) {
-        return;
+    for (uint32_t i = 0; i < core->horizon.high; i++) {
+        core->positions[i] = (chd_position){0, 0};
     }
     while (chd_mesh_position_next(&positions, &position)) {
-        if (position.origin == age->node) {
-            promise.seq = position.seq;
-            break;
+        const chd_counted *counted =
+            chd_horizon_find(&core->horizon, position.origin);
+        if (counted != NULL) {
+            core->positions[counted - core->horizon.all] = position;
         }
     }
-    chd_core_promised(core, age->node, &promise);
+}
+
+/* Positions come from the same message: what its sender has is of that age. */
+static void take_promise(chd_core *core, const chd_age *age, uint64_t t0)
+{
+    const chd_counted *counted = chd_horizon_find(&core->horizon, age->node);
+
+    if (counted != NULL) {
+        const chd_promise promise = {
+            .seq = core->positions[counted - core->horizon.all].seq,
+            .at_ns = chd_since(t0, age->age_ns),
+        };
+        if (promise.at_ns > counted->fresh.at_ns) {
+            chd_core_promised(core, age->node, &promise);
+        }
+    }
 }
 
 void chd_core_take_ages(chd_core *core, uint64_t sender,
@@ -291,7 +314,13 @@ void chd_core_take_ages(chd_core *core, uint64_t sender,
     while (chd_mesh_age_next(&ages, &age)) {
         if (age.node != core->config.node) {
             take_age(core, &age, vector->t0);
-            take_promise(core, vector, &age);
+        }
+    }
+    note_positions(core, vector->positions);
+    ages = vector->ages;
+    while (chd_mesh_age_next(&ages, &age)) {
+        if (age.node != core->config.node) {
+            take_promise(core, &age, vector->t0);
         }
     }
     if (teller != NULL) {
@@ -330,29 +359,35 @@ static bool must_tell(const chd_peer *peer)
             can_tell(peer));
 }
 
-/* Every member has said what it has of the dead node. */
-static bool have_all_told(const chd_core *core, const chd_counted *dead)
+/* Return since when every member has said what it has of the dead: what they
+ * answered last was asked then, or later. */
+static uint64_t all_told_ns(const chd_core *core)
 {
+    uint64_t least = CHD_NEVER_NS;
+
     for (uint32_t i = 0; i < core->peers.high; i++) {
         const chd_peer *peer = &core->peers.all[i];
         if (must_tell(peer)) {
             const chd_counted *counted =
                 chd_horizon_find(&core->horizon, peer->node);
-            if (counted == NULL || (counted->state == CHD_COUNTING_ALIVE &&
-                                    counted->answered_ns < dead->dead_ns)) {
-                return false;
+            if (counted == NULL) {
+                return 0;
+            }
+            if (counted->state == CHD_COUNTING_ALIVE) {
+                least = chd_min_u64(least, counted->answered_ns);
             }
         }
     }
-    return true;
+    return least;
 }
 
-static void settle(chd_core *core, chd_counted *dead, chd_out *out)
+static void settle(chd_core *core, chd_counted *dead, uint64_t told_ns,
+                   chd_out *out)
 {
     const uint64_t received = received_of(core, dead->node);
 
-    if (received < dead->last || chd_core_repair_of(core, dead->node) != NULL ||
-        !have_all_told(core, dead)) {
+    if (received < dead->last || told_ns < dead->dead_ns ||
+        chd_core_repair_of(core, dead->node) != NULL) {
         return;
     }
     const chd_trace trace = {
@@ -363,6 +398,26 @@ static void settle(chd_core *core, chd_counted *dead, chd_out *out)
     };
     chd_out_trace(out, &trace);
     chd_horizon_set(&core->horizon, dead, CHD_COUNTING_NOT);
+}
+
+/* Returns when the last of those was taken for dead that are not settled yet,
+ * 0 when there is none. */
+static uint64_t settle_dead(chd_core *core, chd_out *out)
+{
+    const uint64_t told_ns = core->horizon.dead > 0 ? all_told_ns(core) : 0;
+    uint64_t since_ns = 0;
+
+    for (uint32_t i = 0; i < core->horizon.high && core->horizon.dead > 0;
+         i++) {
+        chd_counted *counted = &core->horizon.all[i];
+        if (counted->state == CHD_COUNTING_DEAD) {
+            settle(core, counted, told_ns, out);
+        }
+        if (counted->state == CHD_COUNTING_DEAD) {
+            since_ns = chd_max_u64(since_ns, counted->dead_ns);
+        }
+    }
+    return since_ns;
 }
 
 /* Nobody hears it, for longer than the policy waits; or it is silent, and
@@ -419,7 +474,6 @@ static void ask_around(chd_core *core, uint64_t since_ns, uint32_t count,
 
 void chd_core_freshness_turn(chd_core *core, chd_out *out)
 {
-    uint64_t since_ns = 0;
     bool indirect = false;
 
     if (core->now.mono_ns < core->horizon.due_ns) {
@@ -437,16 +491,11 @@ void chd_core_freshness_turn(chd_core *core, chd_out *out)
                 indirect |= is_indirect(core, counted);
             }
         }
-        if (counted->state == CHD_COUNTING_DEAD) {
-            settle(core, counted, out);
-        }
         if (is_through(core, counted)) {
             chd_horizon_set(&core->horizon, counted, CHD_COUNTING_NOT);
         }
-        if (counted->state == CHD_COUNTING_DEAD) {
-            since_ns = chd_max_u64(since_ns, counted->dead_ns);
-        }
     }
+    const uint64_t since_ns = settle_dead(core, out);
     if (since_ns != 0) {
         ask_around(core, since_ns, ASK_MAX, out);
     } else if (indirect) {

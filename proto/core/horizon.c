@@ -3,25 +3,41 @@
 #include "proto/base/hash.h"
 #include "proto/base/limits.h"
 
+static uint32_t hash_of(uint64_t node)
+{
+    return (uint32_t)chd_mix64(node);
+}
+
 chd_err chd_horizon_init(chd_horizon *horizon, uint64_t self,
                          const chd_mem *mem)
 {
     *horizon = (chd_horizon){.mem = mem, .digest = chd_mix64(self)};
     horizon->all = chd_zalloc(mem, CHD_COUNTED_MAX, sizeof(chd_counted));
-    return horizon->all == NULL ? CHD_ENOMEM : CHD_OK;
+    if (horizon->all == NULL ||
+        chd_index_new((size_t)2 * CHD_COUNTED_MAX, false, mem,
+                      &horizon->by_node) != CHD_OK) {
+        chd_horizon_fini(horizon);
+        return CHD_ENOMEM;
+    }
+    return CHD_OK;
 }
 
 void chd_horizon_fini(chd_horizon *horizon)
 {
     chd_free(horizon->mem, horizon->all);
+    chd_index_destroy(horizon->mem, &horizon->by_node);
     *horizon = (chd_horizon){.mem = NULL};
 }
 
 chd_counted *chd_horizon_find(const chd_horizon *horizon, uint64_t node)
 {
-    for (uint32_t i = 0; i < horizon->high; i++) {
-        if (horizon->all[i].node == node) {
-            return &horizon->all[i];
+    const uint32_t hash = hash_of(node);
+    uint32_t at = UINT32_MAX;
+    uint32_t ref;
+
+    while ((ref = chd_index_next(&horizon->by_node, hash, &at)) != 0) {
+        if (horizon->all[ref - 1].node == node) {
+            return &horizon->all[ref - 1];
         }
     }
     return NULL;
@@ -55,6 +71,11 @@ chd_counted *chd_horizon_add(chd_horizon *horizon, uint64_t node,
             horizon->refused_ns == 0 ? since_ns : horizon->refused_ns;
         return NULL;
     }
+    const uint32_t ref = (uint32_t)(counted - horizon->all) + 1;
+    if (counted->node != 0) {
+        chd_index_remove(&horizon->by_node, hash_of(counted->node), ref);
+    }
+    chd_index_add(&horizon->by_node, hash_of(node), ref);
     *counted = (chd_counted){
         .node = node,
         .since_ns = since_ns,
@@ -88,4 +109,5 @@ void chd_horizon_set(chd_horizon *horizon, chd_counted *counted,
     horizon->dead += state == CHD_COUNTING_DEAD;
     horizon->dead -= counted->state == CHD_COUNTING_DEAD;
     counted->state = state;
+    horizon->changes++;
 }

@@ -10,6 +10,7 @@
 #include "proto/base/err.h"
 #include "proto/base/fresh.h"
 #include "proto/base/mem.h"
+#include "proto/core/index.h"
 #include "proto/core/peer.h"
 
 typedef enum chd_counting {
@@ -38,13 +39,17 @@ typedef struct chd_counted {
 
 typedef struct chd_horizon {
     const chd_mem *mem;
-    chd_counted *all;    /* CHD_COUNTED_MAX entries                        */
+    chd_counted *all; /* CHD_COUNTED_MAX entries                        */
+    chd_index by_node;
     uint32_t high;       /* entries at and above were never used           */
     uint32_t dead;       /* entries in state DEAD                          */
     uint32_t turn;       /* whom to ask next                               */
     uint64_t digest;     /* of the nodes that are ALIVE, this one included */
     uint64_t due_ns;     /* when to look again                             */
     uint64_t refused_ns; /* since when a node found no place; 0: all did   */
+    uint64_t met_at_ns;  /* when it was found out ...                      */
+    uint64_t met_ns;     /* ... from when on a node counts that is met then */
+    uint64_t changes;    /* of who counts, and how                         */
 } chd_horizon;
 
 /* Prepare a table in which only self counts.  Errors: CHD_ENOMEM */

@@ -76,7 +76,7 @@ static void hang_up(chd_core *core, chd_peer *peer, chd_out *out)
 
 void chd_core_member_gone(chd_core *core, chd_peer *peer)
 {
-    peer->node = 0;
+    chd_peers_meet(&core->peers, peer, 0);
     peer->state = CHD_MEMBER_LISTED;
     peer->alias = false;
     peer->leaving = false;
@@ -165,9 +165,14 @@ static bool settle_alias(chd_core *core, chd_peer *peer, uint64_t node,
     return true;
 }
 
-/* A node does not answer where it is dialled: perhaps it does elsewhere. */
+/* A node does not answer where it is dialled: perhaps it does elsewhere.  At
+ * the end of the pass, as half a mesh may fall silent in one. */
 static void try_aliases(chd_core *core)
 {
+    if (!core->peers.aliases_due) {
+        return;
+    }
+    core->peers.aliases_due = false;
     for (uint32_t i = 0; i < core->peers.high; i++) {
         chd_peer *peer = &core->peers.all[i];
         if (peer->used && peer->alias) {
@@ -175,6 +180,7 @@ static void try_aliases(chd_core *core)
             peer->attempts = 0;
             peer->added_ns = core->now.mono_ns;
             peer->dial_due_ns = core->now.mono_ns;
+            core->peers_changed = true;
         }
     }
 }
@@ -195,7 +201,7 @@ void chd_core_member_hello(chd_core *core, chd_peer *peer,
         }
         peer->attempts = 0;
     }
-    peer->node = header->sender;
+    chd_peers_meet(&core->peers, peer, header->sender);
     peer->alias = false;
     peer->self = false;
     peer->head = chd_max_u64(peer->head, hello->head);
@@ -252,13 +258,21 @@ void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
     }
 }
 
-/* Say HELLO to a peer; its bytes are shared by all who are due this turn. */
-static void say_hello(chd_core *core, const chd_peer *peer, chd_bytes *hello,
+/* What those who are due this turn are told, each written when the first one
+ * is: strangers and members. */
+typedef struct hellos {
+    chd_bytes to[2];
+} hellos;
+
+static void say_hello(chd_core *core, const chd_peer *peer, hellos *said,
                       chd_out *out)
 {
+    const bool known = peer->node != 0;
+    chd_bytes *hello = &said->to[known];
+
     if (hello->len == 0) {
         chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
-        chd_core_pack_hello(core, CHD_MESH_HELLO, &pack);
+        chd_core_pack_hello(core, CHD_MESH_HELLO, known, &pack);
         *hello = chd_out_keep(out, &pack);
     }
     chd_action *action = chd_out_add(out, CHD_ACT_SEND);
@@ -266,7 +280,7 @@ static void say_hello(chd_core *core, const chd_peer *peer, chd_bytes *hello,
     action->bytes = *hello;
 }
 
-static void dial(chd_core *core, chd_peer *peer, chd_bytes *hello, chd_out *out)
+static void dial(chd_core *core, chd_peer *peer, hellos *said, chd_out *out)
 {
     hang_up(core, peer, out);
     chd_action *action = chd_out_add(out, CHD_ACT_DIAL);
@@ -278,7 +292,7 @@ static void dial(chd_core *core, chd_peer *peer, chd_bytes *hello, chd_out *out)
     peer->attempts++;
     chd_core_trace(out, CHD_TRACE_PEER_DIALLED, peer, peer->listed,
                    peer->node != 0);
-    say_hello(core, peer, hello, out);
+    say_hello(core, peer, said, out);
 }
 
 static void ping(chd_core *core, chd_peer *peer, chd_out *out)
@@ -307,7 +321,7 @@ static void ping(chd_core *core, chd_peer *peer, chd_out *out)
 
 /* A link that carries control messages but no beacons is dialled again, at
  * growing intervals: what takes long to connect must get the time. */
-static void mend_events_link(chd_core *core, chd_peer *peer, chd_bytes *hello,
+static void mend_events_link(chd_core *core, chd_peer *peer, hellos *said,
                              chd_out *out)
 {
     if (!chd_elapsed(core->now.mono_ns, peer->events_heard_ns,
@@ -320,21 +334,21 @@ static void mend_events_link(chd_core *core, chd_peer *peer, chd_bytes *hello,
                    peer->attempts + 1);
     core->stats.redials++;
     peer->state = CHD_MEMBER_JOINING;
-    dial(core, peer, hello, out);
+    dial(core, peer, said, out);
     if (!chd_core_member_answers(peer)) {
-        try_aliases(core);
+        core->peers.aliases_due = true;
     }
 }
 
 /* A member that has forgotten us, while we still have it, dials us again when
  * it hears HELLO. */
-static void greet_again(chd_core *core, chd_peer *peer, chd_bytes *hello,
+static void greet_again(chd_core *core, chd_peer *peer, hellos *said,
                         chd_out *out)
 {
     if (!peer->deaf || core->now.mono_ns < peer->hello_due_ns) {
         return;
     }
-    say_hello(core, peer, hello, out);
+    say_hello(core, peer, said, out);
     peer->hello_due_ns = chd_after(
         core->now.mono_ns,
         GREET_INTERVAL + chd_prng_below(&core->prng, GREET_INTERVAL / 4));
@@ -355,7 +369,7 @@ static void judge_hearing(chd_core *core, chd_peer *peer, chd_out *out)
     }
 }
 
-static void unknown_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
+static void unknown_turn(chd_core *core, chd_peer *peer, hellos *said,
                          chd_out *out)
 {
     if (!peer->listed && chd_elapsed(core->now.mono_ns, peer->unlisted_ns,
@@ -364,7 +378,7 @@ static void unknown_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
         return;
     }
     if (!peer->self && core->now.mono_ns >= peer->dial_due_ns) {
-        dial(core, peer, hello, out);
+        dial(core, peer, said, out);
     }
 }
 
@@ -384,7 +398,7 @@ static void left_turn(chd_core *core, chd_peer *peer, chd_out *out)
     };
     (void)chd_core_claim(core, &claim);
     chd_core_trace(out, CHD_TRACE_PEER_LEFT, peer, received, peer->head);
-    try_aliases(core);
+    core->peers.aliases_due = true;
     hang_up(core, peer, out);
     if (peer->listed) {
         chd_core_member_gone(core, peer);
@@ -396,7 +410,7 @@ static void left_turn(chd_core *core, chd_peer *peer, chd_out *out)
     }
 }
 
-static void silent_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
+static void silent_turn(chd_core *core, chd_peer *peer, hellos *said,
                         chd_out *out)
 {
     if (chd_elapsed(core->now.mono_ns, peer->heard_ns,
@@ -413,21 +427,21 @@ static void silent_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
     /* Pings to a silent peer pile up in the transport; dialling again drops
      * them, and finds a host that was replaced behind its address. */
     if (core->now.mono_ns >= peer->dial_due_ns) {
-        dial(core, peer, hello, out);
+        dial(core, peer, said, out);
     }
 }
 
-static void member_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
+static void member_turn(chd_core *core, chd_peer *peer, hellos *said,
                         chd_out *out)
 {
     if (!peer->dialled) {
-        dial(core, peer, hello, out);
+        dial(core, peer, said, out);
     }
     if (core->now.mono_ns >= peer->ping_due_ns) {
         ping(core, peer, out);
     }
     if (peer->state == CHD_MEMBER_SILENT) {
-        silent_turn(core, peer, hello, out);
+        silent_turn(core, peer, said, out);
         return;
     }
     if (chd_elapsed(core->now.mono_ns, peer->heard_ns,
@@ -436,25 +450,25 @@ static void member_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
         peer->attempts = 0;
         peer->dial_due_ns = core->now.mono_ns;
         core->peers_changed = true;
-        try_aliases(core);
+        core->peers.aliases_due = true;
         chd_core_trace(out, CHD_TRACE_PEER_SILENT, peer, silent_ms(core, peer),
                        received_of(core, peer->node));
         return;
     }
-    mend_events_link(core, peer, hello, out);
+    mend_events_link(core, peer, said, out);
     judge_hearing(core, peer, out);
-    greet_again(core, peer, hello, out);
+    greet_again(core, peer, said, out);
 }
 
-static void peer_turn(chd_core *core, chd_peer *peer, chd_bytes *hello,
+static void peer_turn(chd_core *core, chd_peer *peer, hellos *said,
                       chd_out *out)
 {
     if (peer->leaving) {
         left_turn(core, peer, out);
     } else if (peer->node == 0) {
-        unknown_turn(core, peer, hello, out);
+        unknown_turn(core, peer, said, out);
     } else {
-        member_turn(core, peer, hello, out);
+        member_turn(core, peer, said, out);
     }
 }
 
@@ -477,7 +491,7 @@ static uint64_t due_of(const chd_core *core, const chd_peer *peer)
 
 void chd_core_members_turn(chd_core *core, chd_out *out)
 {
-    chd_bytes hello = {NULL, 0};
+    hellos said = {0};
 
     core->peers_changed = false;
     core->peers_due_ns = CHD_NEVER_NS;
@@ -492,12 +506,13 @@ void chd_core_members_turn(chd_core *core, chd_out *out)
             core->peers_due_ns = core->now.mono_ns;
             return;
         }
-        peer_turn(core, peer, &hello, out);
+        peer_turn(core, peer, &said, out);
         if (peer->used) {
             core->peers_due_ns =
                 chd_min_u64(core->peers_due_ns, due_of(core, peer));
         }
     }
+    try_aliases(core);
     /* What is due within a sixteenth of an interval is done in one pass, or
      * the cost would grow with the square of the peers. */
     core->peers_due_ns = chd_max_u64(

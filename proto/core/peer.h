@@ -10,6 +10,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/mem.h"
+#include "proto/core/index.h"
 #include "proto/wire/local.h"
 
 typedef struct chd_name {
@@ -29,7 +30,7 @@ typedef struct chd_peer {
     bool deaf;     /* it was reported that it does not hear us        */
     chd_member_state state;
     chd_endpoint endpoint;
-    uint64_t node; /* 0: nobody answered yet     */
+    uint64_t node; /* 0: nobody answered yet; set by chd_peers_meet     */
     chd_name name; /* of the node, as the next   */
     chd_name region;
     chd_name release;
@@ -61,10 +62,14 @@ typedef struct chd_peer {
 
 typedef struct chd_peers {
     const chd_mem *mem;
-    chd_peer *all; /* CHD_PEERS_MAX entries; look at .used */
+    chd_peer *all; /* count_max entries; look at .used     */
     uint32_t high; /* entries at and above were never used */
+    uint32_t low;  /* entries below are all used           */
     uint32_t count;
     uint32_t count_max;
+    bool aliases_due; /* addresses of aliases are to be tried again */
+    chd_index by_endpoint;
+    chd_index by_node; /* of those that have one */
 } chd_peers;
 
 /* Prepare an empty table.
@@ -78,7 +83,7 @@ void chd_peers_fini(chd_peers *peers);
 /* Tell whether two addresses are the same. */
 bool chd_endpoint_equal(const chd_endpoint *a, const chd_endpoint *b);
 
-/* Find a peer by address, or by node id (not 0); NULL when there is none. */
+/* Find a peer by address, or by node id; NULL when there is none. */
 chd_peer *chd_peers_at(const chd_peers *peers, const chd_endpoint *endpoint);
 chd_peer *chd_peers_node(const chd_peers *peers, uint64_t node);
 
@@ -86,6 +91,10 @@ chd_peer *chd_peers_node(const chd_peers *peers, uint64_t node);
 chd_peer *chd_peers_add(chd_peers *peers, const chd_endpoint *endpoint,
                         uint64_t now_ns);
 void chd_peers_remove(chd_peers *peers, chd_peer *peer);
+
+/* Note which node answers at the address, 0 for none.  Where two peers have the
+ * same, either is found. */
+void chd_peers_meet(chd_peers *peers, chd_peer *peer, uint64_t node);
 
 /* Return the number by which actions and inputs name the peer. */
 uint32_t chd_peers_index(const chd_peers *peers, const chd_peer *peer);

@@ -195,8 +195,10 @@ void chd_core_judge(chd_core *core, chd_out *out);
 void chd_core_count_members(const chd_core *core, uint64_t *members,
                             uint64_t *missing);
 
-/* control.c: write HELLO or WELCOME. */
-void chd_core_pack_hello(chd_core *core, chd_mesh_type type, chd_pack *pack);
+/* control.c: write HELLO or WELCOME, with the vector for who is not known yet:
+ * members compare theirs by PING and PONG. */
+void chd_core_pack_hello(chd_core *core, chd_mesh_type type, bool known,
+                         chd_pack *pack);
 
 /* events.c */
 

@@ -555,3 +555,38 @@ Test(core_mesh, more_peers_than_fit_are_told_of_once)
     cr_assert_gt(chd_core_deadline_ns(bench->core), bench->now.mono_ns);
     finish();
 }
+
+/* How many positions the WELCOME names that answers a HELLO of a node. */
+static uint32_t positions_for(uint64_t node, uint8_t number)
+{
+    chd_mesh_header header;
+    chd_mesh_hello hello = {.position_count = UINT32_MAX};
+    chd_scan scan;
+    uint32_t fields;
+
+    rig_control(bench, CHD_PEER_NONE,
+                rig_hello(buf, node, CHD_MESH_HELLO, number, 0));
+    for (size_t i = 0; i < bench->out->count; i++) {
+        const chd_action *action = &bench->out->actions[i];
+        if (action->kind == CHD_ACT_REPLY) {
+            chd_scan_init(&scan, action->bytes);
+            cr_assert_eq(chd_mesh_scan_header(&scan, &header, &fields), CHD_OK);
+            cr_assert_eq(header.type, CHD_MESH_WELCOME);
+            cr_assert_eq(chd_mesh_scan_hello(&scan, fields, &hello), CHD_OK);
+        }
+    }
+    return hello.position_count;
+}
+
+Test(core_mesh, who_is_a_member_already_is_not_told_the_vector_again)
+{
+    rig_join(bench, 77, 2);
+    rig_broadcast(bench, rig_events(buf, 77, 1, 3));
+    cr_assert_eq(positions_for(78, 3), 1);
+    cr_assert_eq(positions_for(78, 3), 0);
+    cr_assert_eq(positions_for(77, 2), 0);
+    rig_control(bench, CHD_PEER_NONE, rig_head(buf, 78, CHD_MESH_BYE, 0));
+    rig_turn(bench);
+    cr_assert_eq(positions_for(79, 3), 1, "another node at the address");
+    finish();
+}

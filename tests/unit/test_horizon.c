@@ -108,8 +108,36 @@ Test(horizon, no_memory_is_an_error)
 {
     chd_horizon other;
 
-    heap_fail_nth(1);
-    cr_assert_eq(chd_horizon_init(&other, SELF, heap_mem()), CHD_ENOMEM);
+    for (size_t nth = 1; nth <= 2; nth++) {
+        heap_fail_nth(nth);
+        cr_assert_eq(chd_horizon_init(&other, SELF, heap_mem()), CHD_ENOMEM);
+    }
     heap_fail_nth(0);
+    finish();
+}
+
+Test(horizon, changes_are_counted_and_nothing_else)
+{
+    chd_counted *counted = chd_horizon_add(&horizon, 77, 1);
+    const uint64_t changes = horizon.changes;
+
+    (void)chd_horizon_find(&horizon, 77);
+    cr_assert_eq(horizon.changes, changes);
+    chd_horizon_set(&horizon, counted, CHD_COUNTING_DEAD);
+    cr_assert_gt(horizon.changes, changes);
+    finish();
+}
+
+Test(horizon, who_takes_the_place_of_another_is_found_and_the_other_is_not)
+{
+    for (uint64_t i = 0; i < CHD_COUNTED_MAX; i++) {
+        cr_assert_not_null(chd_horizon_add(&horizon, 100 + i, 1000 + i));
+    }
+    chd_horizon_set(&horizon, chd_horizon_find(&horizon, 130),
+                    CHD_COUNTING_NOT);
+    const chd_counted *counted = chd_horizon_add(&horizon, 7, 5000);
+    cr_assert_eq(chd_horizon_find(&horizon, 7), counted);
+    cr_assert_null(chd_horizon_find(&horizon, 130));
+    cr_assert_eq(chd_horizon_find(&horizon, 131)->node, 131);
     finish();
 }

@@ -99,10 +99,7 @@ static void run(const bench_system *system, const unsigned long *arguments)
         die("a system that confirms nothing, or numbers that are no use");
     }
     the_board->timed = true;
-    system->start();
-    start_subscribers(system);
-    system->open();
-    board_wait_ready(system);
+    start_system(system);
     one_at_a_time(system, paced);
     many(system, paced + 1, flat_out, outstanding);
 }
