@@ -192,7 +192,7 @@ static void show(const header *entry, chd_log_entry *shown)
  * which is first varies, for it may be every eighth one that stays. */
 static uint32_t seq_hash(uint64_t origin, uint64_t seq)
 {
-    const uint64_t hash = chd_mix64(origin + chd_mix64(seq / 8));
+    const uint64_t hash = chd_mix64(origin ^ (seq / 8));
     return ((uint32_t)hash & ~CHD_INDEX_NEAR) |
            ((uint32_t)(seq + hash) & CHD_INDEX_NEAR);
 }

@@ -1,6 +1,7 @@
 /* main.c - what a mesh of so many nodes costs, counted on virtual time.
  *
- *     virtual --nodes N [--seconds S] [--rate N] [--cut S] [--limit S] [--seed N]
+ *     virtual --nodes N [--seconds S] [--rate N] [--cut S] [--limit S]
+ *         [--seed N]
  *
  * Prints one JSON object.  All nodes start within a second and know each other
  * from DNS.  Then: nothing happens for S seconds; --rate events a second are
