@@ -371,7 +371,7 @@ static uint64_t next_due(loop_state *loop)
 {
     uint64_t due = chd_after(loop->now.mono_ns, CHD_MESH_TOUCH_MS * CHD_MS);
 
-    if (chd_mesh_io_settle(loop->mesh)) {
+    if (chd_mesh_io_settle(loop->mesh, loop->now)) {
         return loop->now.mono_ns;
     }
     due = chd_min_u64(due, chd_core_deadline_ns(loop->core));

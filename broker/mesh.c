@@ -29,7 +29,8 @@ struct chd_mesh_io {
     chd_zsocket pub;
     chd_zsocket sub;
     chd_zsocket control;
-    peer_link *links; /* by peer */
+    peer_link *links;  /* by peer */
+    uint64_t asked_ns; /* when all sockets were asked */
 };
 
 static bool open_sockets(chd_mesh_io *mesh)
@@ -217,11 +218,20 @@ void chd_mesh_io_receive(chd_mesh_io *mesh)
     }
 }
 
-bool chd_mesh_io_settle(chd_mesh_io *mesh)
+bool chd_mesh_io_settle(chd_mesh_io *mesh, chd_now now)
 {
-    (void)chd_zsocket_is_readable(&mesh->pub);
-    mesh->sub.ready = chd_zsocket_is_readable(&mesh->sub);
-    mesh->control.ready = chd_zsocket_is_readable(&mesh->control);
+    chd_zsocket *sockets[] = {&mesh->pub, &mesh->sub, &mesh->control};
+    const bool all =
+        chd_elapsed(now.mono_ns, mesh->asked_ns, CHD_MESH_TOUCH_MS * CHD_MS);
+
+    if (all) {
+        mesh->asked_ns = now.mono_ns;
+    }
+    for (size_t i = 0; i < CHD_COUNT(sockets); i++) {
+        if (all || sockets[i]->ready || sockets[i]->touched) {
+            chd_zsocket_ask(sockets[i]);
+        }
+    }
     return mesh->sub.ready || mesh->control.ready;
 }
 
@@ -261,6 +271,7 @@ bool chd_mesh_io_reply(chd_mesh_io *mesh, uint64_t route, chd_bytes bytes)
     uint8_t id[ROUTE_BYTES];
     const size_t len = id_of(route, id);
 
+    mesh->control.touched = true;
     if (zmq_send(mesh->control.handle, id, len, ZMQ_SNDMORE | ZMQ_DONTWAIT) <
         0) {
         if (zmq_errno() == EHOSTUNREACH) {
@@ -288,6 +299,12 @@ bool chd_mesh_io_send(chd_mesh_io *mesh, uint32_t peer, chd_bytes bytes)
         return false;
     }
     return chd_mesh_io_reply(mesh, to->route, bytes);
+}
+
+static void touch(chd_mesh_io *mesh)
+{
+    mesh->sub.touched = true;
+    mesh->control.touched = true;
 }
 
 static void disconnect(void *handle, const char *endpoint)
@@ -336,6 +353,7 @@ void chd_mesh_io_dial(chd_mesh_io *mesh, uint32_t peer,
     CHD_ASSERT(peer < mesh->options.peer_count);
 
     chd_mesh_io_hang_up(mesh, peer);
+    touch(mesh);
     if (connect_link(mesh, peer, endpoint)) {
         mesh->links[peer].dialled = true;
         mesh->options.tally->mesh_dials++;
@@ -357,6 +375,7 @@ void chd_mesh_io_hang_up(chd_mesh_io *mesh, uint32_t peer)
     peer_link *to = &mesh->links[peer];
 
     if (to->dialled) {
+        touch(mesh);
         disconnect(mesh->sub.handle, to->events);
         disconnect(mesh->control.handle, to->control);
         to->dialled = false;

@@ -13,9 +13,10 @@
  *
  * ZMQ_FD tells that something happened, not that something can be read, and
  * any call on a socket may use up the news.  So before each sleep the loop
- * asks chd_mesh_io_settle, and it never sleeps longer than
- * CHD_MESH_TOUCH_MS: libzmq frees pipes and renews subscriptions only within
- * calls on the socket.
+ * asks chd_mesh_io_settle, which asks those sockets that have news or were
+ * called; to receive until nothing is left is to have asked.  All are asked
+ * every CHD_MESH_TOUCH_MS, and the loop sleeps no longer: libzmq frees pipes
+ * and renews subscriptions only within calls on the socket.
  *
  * Thread: the loop's alone; libzmq has an I/O thread of its own.
  */
@@ -57,7 +58,7 @@ void chd_mesh_io_destroy(chd_mesh_io **mesh);
 void chd_mesh_io_receive(chd_mesh_io *mesh);
 
 /* Tell whether more has arrived, so that the loop must not sleep. */
-bool chd_mesh_io_settle(chd_mesh_io *mesh);
+bool chd_mesh_io_settle(chd_mesh_io *mesh, chd_now now);
 
 /* Carry out actions of the core.  The three that send return false when
  * libzmq has no room or the receiver is gone. */

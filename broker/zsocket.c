@@ -169,7 +169,8 @@ bool chd_zsocket_bind(const chd_zsocket *socket, const chd_endpoint *endpoint,
     return false;
 }
 
-bool chd_zsocket_is_readable(chd_zsocket *socket)
+void chd_zsocket_ask(chd_zsocket *socket)
 {
-    return (zsock_events(socket->sock) & ZMQ_POLLIN) != 0;
+    socket->touched = false;
+    socket->ready = (zsock_events(socket->sock) & ZMQ_POLLIN) != 0;
 }

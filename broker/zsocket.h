@@ -20,6 +20,7 @@ typedef struct chd_zsocket {
     struct _zsock_t *sock;
     void *handle; /* of sock, for libzmq's own calls               */
     bool ready;   /* something may be waiting; see mesh.h on ZMQ_FD */
+    bool touched; /* a call since then may have used up the news    */
 } chd_zsocket;
 
 /* Start libzmq: once, before the first socket. */
@@ -41,8 +42,9 @@ void chd_zsocket_close(chd_zsocket *socket, chd_poll *poll);
 bool chd_zsocket_bind(const chd_zsocket *socket, const chd_endpoint *endpoint,
                       uint16_t port_add, chd_logger *logger);
 
-/* Tell whether a message can be read, and let libzmq do what it put off. */
-bool chd_zsocket_is_readable(chd_zsocket *socket);
+/* Find out whether a message can be read, and let libzmq do what it put off:
+ * ready tells it, untouched.  Costs system calls. */
+void chd_zsocket_ask(chd_zsocket *socket);
 
 /* Write the text by which libzmq knows endpoint, its port moved up. */
 void chd_zsocket_endpoint(const chd_endpoint *endpoint, uint16_t port_add,
