@@ -54,6 +54,21 @@ void chd_core_claim_all(chd_core *core, uint64_t holder, chd_bytes positions,
     }
 }
 
+/* We lack events of a node that is not live, and may hold some that came
+ * behind them: our position does not tell what there is. */
+static bool lacks_of_silent(const chd_core *core)
+{
+    for (uint32_t i = 0; i < CHD_REPAIRS_MAX; i++) {
+        const uint64_t origin = core->repairs[i].origin;
+        const chd_peer *peer =
+            origin == 0 ? NULL : chd_peers_node(&core->peers, origin);
+        if (origin != 0 && (peer == NULL || peer->state != CHD_MEMBER_LIVE)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 chd_err chd_core_on_vector(chd_core *core, const chd_mesh_header *header,
                            uint64_t route, chd_scan *scan, uint32_t fields,
                            chd_out *out)
@@ -68,7 +83,9 @@ chd_err chd_core_on_vector(chd_core *core, const chd_mesh_header *header,
     chd_core_take_ages(core, header->sender, &vector);
     if (vector.answer) {
         chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
-        chd_core_pack_vector(core, &pack, header->version, false, vector.t0);
+        /* Without the time of the question it settles nobody. */
+        chd_core_pack_vector(core, &pack, header->version, false,
+                             lacks_of_silent(core) ? 0 : vector.t0);
         chd_core_reply(route, &pack, out);
     }
     return CHD_OK;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/sim/dns.h"
+#include "tests/sim/oracle.h"
 #include "tests/sim/world.h"
 
 /* fd00::<number / 256>:<kind>:<number % 256> */
@@ -257,6 +258,7 @@ void sim_node_freeze(sim_node *node, uint64_t until_ns)
         return;
     }
     sim_tell(&world->transcript, world->now_ns, node->name, "freezes");
+    sim_oracle_freezes(node);
     node->frozen = true;
     node->frozen_until_ns = until_ns;
     node->wake_ns = CHD_NEVER_NS;

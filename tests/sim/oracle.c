@@ -177,6 +177,18 @@ static void greet(sim_node *node, uint64_t id)
     }
 }
 
+void sim_oracle_freezes(sim_node *node)
+{
+    const sim_ledger *ledger = &node->world->ledger;
+
+    for (uint32_t i = 0; i < ledger->origin_count; i++) {
+        if (chd_core_counts_since(node->core, ledger->origins[i].id) ==
+            CHD_NEVER_NS) {
+            node->greeted_ns[i] = 0;
+        }
+    }
+}
+
 /* Its caches were reset for all that came before. */
 void sim_oracle_began(sim_node *node, uint32_t origin)
 {

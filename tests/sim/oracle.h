@@ -68,6 +68,10 @@ void sim_oracle_gave_up(sim_node *node, uint32_t origin, uint64_t first,
 /* A node ended a turn; idle: for no other reason than its deadline. */
 void sim_oracle_turn(sim_node *node, bool idle);
 
+/* A node stands still.  Whom it had given up before may come back meanwhile,
+ * and has to be met again. */
+void sim_oracle_freezes(sim_node *node);
+
 /* A session of a node was sent something. */
 void sim_oracle_sent(sim_node *node, const sim_stream *stream);
 

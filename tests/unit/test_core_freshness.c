@@ -386,6 +386,35 @@ Test(core_freshness, the_dead_are_settled_when_every_member_has_answered)
     finish();
 }
 
+/* 78 asks for our vector; return the t0 of what it is answered. */
+static uint64_t asked_by_78(uint64_t t0)
+{
+    const chd_mesh_header header = rig_header(78, CHD_MESH_VECTOR);
+    const chd_mesh_vector vector = {.answer = true, .t0 = t0};
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, sizeof(buf));
+    chd_mesh_vector_close(
+        &pack, chd_mesh_vector_open(&pack, &header, &vector, NULL), 0);
+    bench->vector_t0 = UINT64_MAX;
+    rig_control(bench, CHD_PEER_NONE, chd_pack_bytes(&pack));
+    rig_turn(bench);
+    return bench->vector_t0;
+}
+
+Test(core_freshness, who_lacks_events_of_the_silent_settles_nobody)
+{
+    rig_join(bench, 77, 2);
+    rig_join(bench, 78, 3);
+    hear(77, 2, 2);
+    cr_assert_eq(asked_by_78(5), 5, "77 is live, and can be asked itself");
+    PASS(9000, 78);
+    cr_assert_eq(asked_by_78(6), 0, "2 is here, and our position is 0");
+    repair(78, 1, 1);
+    cr_assert_eq(asked_by_78(7), 7);
+    finish();
+}
+
 /* What it has may be of the dead, and comes back with it. */
 Test(core_freshness, a_silent_member_must_have_answered_as_well)
 {
