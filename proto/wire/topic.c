@@ -55,12 +55,12 @@ static size_t character_length(chd_bytes text)
 bool chd_text_is_valid(chd_bytes text)
 {
     while (text.len > 0) {
-        uint64_t word;
+        uint64_t word = 0; /* not plain */
         size_t len = sizeof(word);
         if (text.len >= len) {
             memcpy(&word, text.ptr, len);
         }
-        if (text.len < len || !is_plain(word)) {
+        if (!is_plain(word)) {
             len = character_length(text);
         }
         if (len == 0) {

@@ -182,7 +182,7 @@ static void *get_in_thread(void *arg)
     const coherd_err err =
         coherd_cache_get_or_load(cache, "51", 2, load, NULL, &value);
     if (err != COHERD_OK) {
-        return (void *)coherd_err_name(err);
+        return strdup(coherd_err_name(err));
     }
     void *text = strndup(value->data, value->len);
     coherd_value_release(&value);
@@ -219,6 +219,7 @@ static void ask_at_once(size_t count, const char *told)
         void *text;
         pthread_join(threads[i], &text);
         cr_assert_str_eq(text, told);
+        free(text);
     }
     cr_assert_eq(source.calls, 1);
 }
