@@ -189,9 +189,15 @@ void sim_oracle_freezes(sim_node *node)
     }
 }
 
-/* Its caches were reset for all that came before. */
-void sim_oracle_began(sim_node *node, uint32_t origin)
+/* Its caches were reset for all that came before: it answers for that, and what
+ * it has said stays said when it is gone. */
+void sim_oracle_began(sim_node *node, uint32_t origin, uint64_t upto)
 {
+    sim_origin *followed = &node->world->ledger.origins[origin];
+
+    for (uint64_t seq = 1; seq <= upto && seq <= followed->count; seq++) {
+        followed->events[seq - 1].spread |= node->number != followed->node;
+    }
     node->met[origin / 64] |= UINT64_C(1) << (origin % 64);
 }
 

@@ -58,8 +58,8 @@ bool sim_oracle_broadcast(sim_node *node, chd_bytes message);
 /* A node is fed a message of the mesh. */
 void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message);
 
-/* A node begins to follow an origin where that is. */
-void sim_oracle_began(sim_node *node, uint32_t origin);
+/* A node begins to follow an origin where that is, at upto. */
+void sim_oracle_began(sim_node *node, uint32_t origin, uint64_t upto);
 
 /* A node gave up events first..last of an origin. */
 void sim_oracle_gave_up(sim_node *node, uint32_t origin, uint64_t first,

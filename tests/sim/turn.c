@@ -70,7 +70,7 @@ static void on_trace(sim_node *node, const chd_trace *trace)
         if (trace->code == CHD_TRACE_GAP) {
             sim_oracle_gave_up(node, origin, trace->a, trace->b);
         } else if (origin != UINT32_MAX) {
-            sim_oracle_began(node, origin);
+            sim_oracle_began(node, origin, trace->a);
         }
     }
     const sim_transcript *transcript = &node->world->transcript;
