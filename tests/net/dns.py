@@ -61,6 +61,11 @@ class Dnsmasq:
         """Count what it was asked for NAME so far, if it logs queries."""
         return self._log.read_bytes().count(f'] {NAME} from '.encode('ascii'))
 
+    def loads(self) -> int:
+        """Count how often it has read its records so far."""
+        return self._log.read_bytes().count(
+            f' read {self._hosts} '.encode('ascii'))
+
     def stop(self) -> None:
         """Stop serving: the next query is refused by the kernel."""
         process.end(self._process)

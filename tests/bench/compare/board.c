@@ -1,5 +1,6 @@
 /* board.c - memory that the publisher and the subscribers share. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -153,4 +154,23 @@ void board_wait_done(unsigned quiet_seconds)
         }
         pause_ns(2000000);
     }
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a;
+    const uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void sort_spans(uint64_t *spans, unsigned count)
+{
+    qsort(spans, count, sizeof(spans[0]), compare);
+}
+
+double quantile_us(const uint64_t *spans, unsigned count, unsigned of_thousand)
+{
+    const size_t at = (size_t)count * of_thousand / 1000;
+
+    return (double)spans[at < count ? at : count - 1] / 1e3;
 }

@@ -115,6 +115,11 @@ void board_exceeded(unsigned node, bool exceeded);
 /* Write the key of a number: KEY_BYTES, no NUL. */
 void board_key(char *key, unsigned number);
 
+/* Sort spans of nanoseconds; then return what so many of a thousand of them
+ * stay below, in microseconds. */
+void sort_spans(uint64_t *spans, unsigned count);
+double quantile_us(const uint64_t *spans, unsigned count, unsigned of_thousand);
+
 /* Publish the probe until every subscriber has had it. */
 void board_wait_ready(const bench_system *system);
 

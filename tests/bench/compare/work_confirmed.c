@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/bench/compare/compare.h"
 
@@ -25,18 +24,9 @@ static void must_be_everywhere(unsigned number)
     }
 }
 
-static int compare(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a;
-    const uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void one_at_a_time(const bench_system *system, unsigned count)
 {
     static uint64_t spans[PACED_MAX + 1];
-    const size_t middle = count / 2;
-    const size_t high = (size_t)count * 99 / 100;
     const uint64_t begun = now_ns();
     char key[KEY_BYTES];
 
@@ -48,9 +38,9 @@ static void one_at_a_time(const bench_system *system, unsigned count)
         spans[i - 1] = now_ns() - sent;
         must_be_everywhere(i);
     }
-    qsort(spans, count, sizeof(spans[0]), compare);
-    printf("p50_us %.1f\n", (double)spans[middle] / 1e3);
-    printf("p99_us %.1f\n", (double)spans[high] / 1e3);
+    sort_spans(spans, count);
+    printf("p50_us %.1f\n", quantile_us(spans, count, 500));
+    printf("p99_us %.1f\n", quantile_us(spans, count, 990));
 }
 
 static void on_confirmed(unsigned number)

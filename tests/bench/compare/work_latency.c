@@ -1,17 +1,9 @@
 /* work_latency.c - one event at a time, until the last subscriber has it. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/bench/compare/compare.h"
 
 #define INTERVAL_NS 2000000u
-
-static int compare(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a;
-    const uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
 
 /* Return how long an event took to be everywhere; 0: it is not. */
 static uint64_t span_of(unsigned number)
@@ -29,15 +21,6 @@ static uint64_t span_of(unsigned number)
     return last - the_board->sent[number];
 }
 
-/* Return what so many of a thousand spans stay below, in microseconds. */
-static double quantile_us(const uint64_t *spans, unsigned count,
-                          unsigned of_thousand)
-{
-    const size_t at = (size_t)count * of_thousand / 1000;
-
-    return (double)spans[at < count ? at : count - 1] / 1e3;
-}
-
 static void print_spans(unsigned count)
 {
     static uint64_t spans[PACED_MAX + 1];
@@ -49,7 +32,7 @@ static void print_spans(unsigned count)
             spans[have++] = span;
         }
     }
-    qsort(spans, have, sizeof(spans[0]), compare);
+    sort_spans(spans, have);
     printf("lost %u\n", count - have);
     if (have > 0) {
         printf("p50_us %.1f\n", quantile_us(spans, have, 500));

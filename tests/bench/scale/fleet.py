@@ -106,8 +106,9 @@ class Fleet:
               f'{last} to be forgotten')
         for node in others:
             node.forget_control()
+        loads = self.mesh.dns.loads()
         self.list(self.nodes)
-        time.sleep(1.0)
+        _wait(lambda: self.mesh.dns.loads() > loads, 'the names to be read')
         marks = [node.log.path.stat().st_size for node in self.nodes]
         lines = [node.log.mark() for node in self.nodes]
         begun = time.time()

@@ -73,7 +73,6 @@ def idle(fleet, seconds):
     """Return what each sidecar used in so many seconds."""
     nodes = fleet.nodes
     before = _counters(nodes)
-    time.sleep(1.0)
     queries, busy = fleet.mesh.dns.queries(), _busy_ticks()
     used = [_processor_ns(node.pid) for node in nodes]
     begun = time.monotonic()
