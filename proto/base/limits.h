@@ -92,6 +92,8 @@
 /* Bytes of events sent to a session and not yet applied by it.  More: the
  * session waits in the log, and is RESET when the log leaves it behind. */
 #define CHD_SESSION_WINDOW_BYTES (512 * 1024)
+/* APPLIED, and RECEIPT where nobody waits for it, come at least that often. */
+#define CHD_SESSION_REPORT_BYTES (128 * 1024)
 
 /* Bytes of publishes that a client keeps until they are replicated, and that
  * it sends without a receipt.  More:

@@ -303,6 +303,39 @@ static bool want_turn(chd_core *core, chd_want *want, chd_out *out)
     return true;
 }
 
+/* Libraries put APPLIED off while nobody needs it. */
+static void prompt(chd_core *core, chd_session *session, uint32_t index,
+                   chd_out *out)
+{
+    if (session->applied_bytes == session->sent_bytes ||
+        (session->prompted_ns != 0 &&
+         !chd_elapsed(core->now.mono_ns, session->prompted_ns,
+                      core->config.ping_interval))) {
+        return;
+    }
+    if (!chd_out_has_room(out, 1, CHD_PING_BYTES_MAX)) {
+        core->more = true;
+        return;
+    }
+    chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
+    chd_local_pack_bare(&pack, CHD_LOCAL_PROMPT);
+    const chd_bytes bytes = chd_out_keep(out, &pack);
+    chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
+    action->session = index;
+    action->bytes = bytes;
+    session->prompted_ns = core->now.mono_ns;
+}
+
+static void prompt_all(chd_core *core, chd_out *out)
+{
+    for (uint32_t i = 0; i < core->session_high; i++) {
+        chd_session *session = &core->sessions[i];
+        if (session->open && session->greeted) {
+            prompt(core, session, i, out);
+        }
+    }
+}
+
 void chd_core_wants_turn(chd_core *core, chd_out *out)
 {
     chd_confirms *confirms = core->confirms;
@@ -326,6 +359,9 @@ void chd_core_wants_turn(chd_core *core, chd_out *out)
             confirms->watched = chd_max_u64(
                 confirms->watched, want->pending == 0 ? 0 : want->number);
         }
+    }
+    if (confirms->want_count > 0) {
+        prompt_all(core, out);
     }
 }
 

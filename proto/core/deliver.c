@@ -173,6 +173,7 @@ void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out)
     chd_local_pack_receipt(&pack, &session->receipt);
     send_local(out, index, chd_out_keep(out, &pack));
     session->receipt_due = false;
+    session->unreceipted = 0;
 }
 
 /* Read on to the next event that the session wants.  Own events that the pace
@@ -330,7 +331,7 @@ static void deliver_to(chd_core *core, uint32_t index, chd_out *out)
         core->more = true;
         return;
     }
-    if (session->receipt_due) {
+    if (session->unreceipted >= CHD_SESSION_REPORT_BYTES) {
         chd_core_send_receipt(core, index, out);
     }
     if (session->resuming) {
@@ -377,9 +378,12 @@ static bool report_replicated(chd_core *core, uint32_t index, chd_out *out)
     if (done == 0) {
         return false;
     }
-    if (!chd_out_has_room(out, 1, FRAME_SLACK)) {
+    if (!chd_out_has_room(out, 2, 2 * FRAME_SLACK)) {
         core->more = true;
         return false;
+    }
+    if (session->receipt_due) {
+        chd_core_send_receipt(core, index, out);
     }
     chd_pack pack = chd_out_pack(out, FRAME_SLACK);
     chd_local_pack_replicated(&pack, session->marks[done - 1].request);
@@ -401,8 +405,8 @@ void chd_core_deliver(chd_core *core, chd_out *out)
         const uint32_t index = (core->session_turn + n) % high;
         const chd_session *session = &core->sessions[index];
         if (session->open && session->greeted) {
-            deliver_to(core, index, out);
             progress |= report_replicated(core, index, out);
+            deliver_to(core, index, out);
             waits |= session->mark_count > 0;
         }
     }

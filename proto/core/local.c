@@ -117,7 +117,8 @@ static void on_hello(chd_core *core, uint32_t index,
         .payload_max = config->payload_max,
         .ping_interval_ms = config->ping_interval / CHD_MS,
         .resumed = session->resuming,
-        .features = CHD_FEATURE_REPLICATED | CHD_FEATURE_CONFIRMED,
+        .features = CHD_FEATURE_REPLICATED | CHD_FEATURE_CONFIRMED |
+                    CHD_FEATURE_PROMPTS,
     };
     chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
     chd_local_pack_welcome(&pack, &welcome);
@@ -284,6 +285,7 @@ static void on_publish(chd_core *core, uint32_t index,
         .seq = core->head,
     };
     session->receipt_due = true;
+    session->unreceipted += publish->items.encoded.len;
     if (publish->wait != CHD_WAIT_NONE) {
         chd_core_send_receipt(core, index, out);
     }
@@ -414,6 +416,7 @@ static void on_greeted(chd_core *core, uint32_t index, const chd_local *message,
     case CHD_LOCAL_REPLICATED:
     case CHD_LOCAL_CONFIRMED:
     case CHD_LOCAL_AWAITED:
+    case CHD_LOCAL_PROMPT:
         fail(core, index, CHD_LOCAL_ERR_STATE,
              "only the sidecar sends a message of this type", out);
         break;

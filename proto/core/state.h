@@ -35,7 +35,7 @@ typedef struct chd_session {
     bool open;
     bool greeted;           /* HELLO was answered by WELCOME                 */
     bool resuming;          /* subscriptions are being resumed: not yet read */
-    bool receipt_due;       /* receipt is to be sent at the end of the turn  */
+    bool receipt_due;       /* receipt is still to be sent                   */
     bool mark_due;          /* and its replication to be waited for          */
     chd_reset_reason reset; /* a RESET of everything is due; 0: none         */
     uint64_t client;
@@ -46,7 +46,9 @@ typedef struct chd_session {
     uint64_t applied_bytes; /* of those, what the application has behind it  */
     uint64_t delivered;     /* events                                        */
     chd_local_receipt receipt;
-    uint32_t mark_count; /* what is not replicated yet, ascending        */
+    uint64_t unreceipted; /* bytes of PUBLISH since the last one           */
+    uint64_t prompted_ns; /* when APPLIED was last asked for; 0: never     */
+    uint32_t mark_count;  /* what is not replicated yet, ascending        */
     chd_mark_seq marks[CHD_REPLICATION_MARKS_MAX];
     chd_name name;          /* as it said in HELLO                            */
     uint64_t bound_ns;      /* it serves nothing staler; 0: it may            */

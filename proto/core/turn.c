@@ -64,7 +64,7 @@ static void beacon_turn(chd_core *core, chd_out *out)
 static void tell_sessions_goodbye(const chd_core *core, chd_out *out)
 {
     chd_pack pack = chd_out_pack(out, 16);
-    chd_local_pack_bye(&pack, CHD_LOCAL_GOODBYE);
+    chd_local_pack_bare(&pack, CHD_LOCAL_GOODBYE);
     const chd_bytes bytes = chd_out_keep(out, &pack);
 
     for (uint32_t i = 0; i < core->session_high; i++) {

@@ -22,6 +22,10 @@
 #define TELL_MAX 64
 #define CONTROL_BYTES (2 * TELL_MAX * (CHD_TOPIC_BYTES_MAX + 8) + 4096)
 
+/* For so many PINGs after PROMPT every APPLIED is said at once: longer than
+ * the ping interval, after which the sidecar asks again. */
+#define PROMPT_PINGS 4
+
 /* What a sidecar may ask for as ping interval is kept in reason. */
 #define PING_INTERVAL_MIN_MS 10
 #define PING_INTERVAL_MAX_MS 60000
@@ -63,12 +67,13 @@ struct chd_client {
     chd_mark received;
     chd_fresh fresh; /* of what was applied                          */
     chd_mark applied;
-    chd_mark before; /* given on an earlier connection and not applied
+    uint64_t applied_said; /* bytes, in the last APPLIED                   */
+    uint32_t prompt;       /* PINGs until APPLIED may be put off again     */
+    chd_mark before;       /* given on an earlier connection and not applied
                         yet; connection 0: none                          */
-    bool unsure;     /* APPLIED is due once that is applied              */
+    bool unsure; /* APPLIED is due once that is applied              */
     bool hello_due;
     bool ping_due;
-    bool applied_due;
     bool bye_due;
     bool bye_said;
     bool resume_asked;
@@ -195,9 +200,11 @@ void chd_client_connected(chd_client *client, uint64_t now_ns)
     }
     client->received = (chd_mark){.connection = client->connection};
     client->applied = client->received;
+    client->applied_said = 0;
+    client->prompt = 0;
     chd_fresh_break(&client->fresh);
     client->hello_due = true;
-    client->ping_due = client->applied_due = client->bye_due = false;
+    client->ping_due = client->bye_due = false;
     client->bye_said = false;
     client->resume_asked = client->resuming = client->unsure = false;
     client->status_told = client->status_known;
@@ -396,6 +403,9 @@ static chd_err on_attached(chd_client *client, size_t bytes,
             delivery->kind = CHD_DELIVERY_AWAITED;
         }
         return CHD_OK;
+    case CHD_LOCAL_PROMPT:
+        client->prompt = PROMPT_PINGS;
+        return CHD_OK;
     case CHD_LOCAL_PONG:
         return on_pong(client, delivery);
     case CHD_LOCAL_FRESH:
@@ -550,16 +560,27 @@ static void say_subscriptions(chd_client *client)
     }
 }
 
+/* The sidecar needs to know soon, or there is something to say anyway. */
+static bool must_say_applied(const chd_client *client)
+{
+    const uint64_t unsaid = client->applied.bytes - client->applied_said;
+
+    return unsaid >= CHD_SESSION_REPORT_BYTES ||
+           (unsaid > 0 && (client->prompt > 0 || client->ping_due ||
+                           (client->features & CHD_FEATURE_PROMPTS) == 0));
+}
+
 static void say_small_things(chd_client *client)
 {
     /* Whoever resumes also says when nothing is left of what came before. */
-    if (client->applied_due ||
+    if (must_say_applied(client) ||
         (client->unsure && client->before.connection == 0)) {
         chd_pack pack = control_open(client);
         chd_local_pack_applied(&pack, client->applied.position,
                                client->applied.bytes);
         control_close(client, &pack);
-        client->applied_due = client->unsure = false;
+        client->applied_said = client->applied.bytes;
+        client->unsure = false;
     }
     /* The answer's FRESH covers what is subscribed when it is sent: all, so
      * that none is fresh which has its RESET still to come. */
@@ -568,6 +589,7 @@ static void say_small_things(chd_client *client)
         chd_local_pack_ping(&pack, client->c0);
         control_close(client, &pack);
         client->ping_due = false;
+        client->prompt -= client->prompt > 0;
     }
     if (client->status_told < client->status_asked) {
         chd_pack pack = control_open(client);
@@ -618,7 +640,7 @@ static void fill_control(chd_client *client)
     if (client->bye_due && !client->resuming &&
         !chd_subs_has_untold(&client->subs) && publishes(client).len == 0) {
         chd_pack pack = control_open(client);
-        chd_local_pack_bye(&pack, CHD_LOCAL_BYE);
+        chd_local_pack_bare(&pack, CHD_LOCAL_BYE);
         control_close(client, &pack);
         client->bye_said = true;
     }
@@ -673,7 +695,6 @@ void chd_client_applied(chd_client *client, const chd_mark *mark)
     }
     CHD_ASSERT(mark->bytes <= client->received.bytes);
     client->applied = *mark;
-    client->applied_due = true;
     chd_fresh_reach(&client->fresh, mark->position);
 }
 

@@ -51,6 +51,8 @@ static const char *local_type_name(chd_local_type type)
         return "CONFIRMED";
     case CHD_LOCAL_AWAITED:
         return "AWAITED";
+    case CHD_LOCAL_PROMPT:
+        return "PROMPT";
     case CHD_LOCAL_FRESH:
         return "FRESH";
     }
@@ -300,6 +302,7 @@ static void put_fields(writer *out, const chd_local *local, chd_local_type type)
         break;
     case CHD_LOCAL_BYE:
     case CHD_LOCAL_GOODBYE:
+    case CHD_LOCAL_PROMPT:
         break;
     }
 }

@@ -356,6 +356,7 @@ static uint32_t scan_fields(chd_scan *scan, uint32_t fields, chd_local *local)
         return scan_error(scan, &local->u.error);
     case CHD_LOCAL_BYE:
     case CHD_LOCAL_GOODBYE:
+    case CHD_LOCAL_PROMPT:
         break;
     }
     return 0;

@@ -44,10 +44,11 @@ typedef enum chd_local_type {
     CHD_LOCAL_FRESH = 42,      /* [c0, age]                                */
     CHD_LOCAL_CONFIRMED = 43,  /* see chd_local_confirmed                   */
     CHD_LOCAL_AWAITED = 44,    /* [request]                                */
+    CHD_LOCAL_PROMPT = 45,     /* [] APPLIED is wanted without delay       */
 } chd_local_type;
 
 /* The highest type that this release knows. */
-#define CHD_LOCAL_TYPE_LAST CHD_LOCAL_AWAITED
+#define CHD_LOCAL_TYPE_LAST CHD_LOCAL_PROMPT
 
 /* Why a session must drop what it cached for the topics named. */
 typedef enum chd_reset_reason {
@@ -101,6 +102,8 @@ typedef struct chd_local_welcome {
 #define CHD_FEATURE_REPLICATED 1u
 /* CONFIRM, WHO and AWAIT are answered. */
 #define CHD_FEATURE_CONFIRMED 4u
+/* APPLIED may wait until it is due, or PROMPT asks for it. */
+#define CHD_FEATURE_PROMPTS 8u
 
 typedef struct chd_local_list {
     uint32_t count;
@@ -330,8 +333,8 @@ void chd_local_pack_resume(chd_pack *pack, const chd_filter *filters,
 void chd_local_pack_applied(chd_pack *pack, uint64_t position, uint64_t bytes);
 void chd_local_pack_ping(chd_pack *pack, uint64_t c0);
 void chd_local_pack_status(chd_pack *pack, uint64_t request);
-/* type is BYE or GOODBYE. */
-void chd_local_pack_bye(chd_pack *pack, chd_local_type type);
+/* type is BYE, GOODBYE or PROMPT, which have no fields. */
+void chd_local_pack_bare(chd_pack *pack, chd_local_type type);
 void chd_local_pack_welcome(chd_pack *pack, const chd_local_welcome *welcome);
 void chd_local_pack_receipt(chd_pack *pack, const chd_local_receipt *receipt);
 void chd_local_pack_replicated(chd_pack *pack, uint64_t request);

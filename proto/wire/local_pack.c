@@ -69,9 +69,10 @@ void chd_local_pack_status(chd_pack *pack, uint64_t request)
     chd_pack_uint(pack, request);
 }
 
-void chd_local_pack_bye(chd_pack *pack, chd_local_type type)
+void chd_local_pack_bare(chd_pack *pack, chd_local_type type)
 {
-    CHD_ASSERT(type == CHD_LOCAL_BYE || type == CHD_LOCAL_GOODBYE);
+    CHD_ASSERT(type == CHD_LOCAL_BYE || type == CHD_LOCAL_GOODBYE ||
+               type == CHD_LOCAL_PROMPT);
 
     pack_type(pack, type, 0);
 }

@@ -137,10 +137,15 @@ static void note_session(rig *bench, chd_bytes message)
     chd_local said;
 
     CHD_ASSERT(message.len <= sizeof(bench->sent));
-    if (chd_local_scan(message, &said) == CHD_OK &&
-        said.type == CHD_LOCAL_REPLICATED) {
+    CHD_ASSERT(chd_local_scan(message, &said) == CHD_OK);
+    /* They stand between what tests look at. */
+    if (said.type == CHD_LOCAL_REPLICATED) {
         bench->replicated = said.u.request;
-        return; /* it comes behind what tests look at */
+        return;
+    }
+    if (said.type == CHD_LOCAL_PROMPT) {
+        bench->prompts++;
+        return;
     }
     memcpy(bench->sent, message.ptr, message.len);
     bench->sent_len = message.len;

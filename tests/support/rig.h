@@ -24,6 +24,7 @@ typedef struct rig {
     /* of the last one of its kind, copied */
     uint8_t sent[CHD_FRAME_BYTES_MAX]; /* to a session           */
     size_t sent_len;
+    size_t prompts;           /* PROMPT that any session was sent */
     uint64_t replicated;      /* request of the last REPLICATED          */
     uint32_t dialled;         /* the peer                                */
     uint64_t broadcast_first; /* of the last EVENTS              */

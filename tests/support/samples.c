@@ -523,7 +523,7 @@ static void local_status(chd_pack *pack)
 
 static void local_bye(chd_pack *pack)
 {
-    chd_local_pack_bye(pack, CHD_LOCAL_BYE);
+    chd_local_pack_bare(pack, CHD_LOCAL_BYE);
 }
 
 static void local_welcome(chd_pack *pack)
@@ -649,7 +649,7 @@ static void local_error(chd_pack *pack)
 
 static void local_goodbye(chd_pack *pack)
 {
-    chd_local_pack_bye(pack, CHD_LOCAL_GOODBYE);
+    chd_local_pack_bare(pack, CHD_LOCAL_GOODBYE);
 }
 
 static void local_confirm(chd_pack *pack)
@@ -693,6 +693,11 @@ static void local_awaited(chd_pack *pack)
     chd_local_pack_request(pack, CHD_LOCAL_AWAITED, 9);
 }
 
+static void local_prompt(chd_pack *pack)
+{
+    chd_local_pack_bare(pack, CHD_LOCAL_PROMPT);
+}
+
 sample_list samples_local(void)
 {
     static const sample samples[] = {
@@ -721,6 +726,7 @@ sample_list samples_local(void)
         {"await", local_await},
         {"confirmed", local_confirmed},
         {"awaited", local_awaited},
+        {"prompt", local_prompt},
         {"fresh", local_fresh},
     };
 

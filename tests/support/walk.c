@@ -378,6 +378,7 @@ static void walk_fields(const chd_local *local, chd_bytes message)
     case CHD_LOCAL_WHO:
     case CHD_LOCAL_AWAIT:
     case CHD_LOCAL_AWAITED:
+    case CHD_LOCAL_PROMPT:
         break;
     case CHD_LOCAL_CONFIRMED:
         walk_missing(local->u.confirmed.missing, message);

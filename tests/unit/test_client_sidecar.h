@@ -515,7 +515,7 @@ static inline void fake_knobs(fake *f, fake_session *s)
 {
     if (f->goodbye) {
         chd_pack pack = fake_pack(f);
-        chd_local_pack_bye(&pack, CHD_LOCAL_GOODBYE);
+        chd_local_pack_bare(&pack, CHD_LOCAL_GOODBYE);
         fake_queue(s, &pack);
         s->closing = true;
     }

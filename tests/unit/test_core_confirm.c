@@ -94,9 +94,14 @@ Test(core_confirm, it_is_applied_when_the_session_says_so)
     cr_assert_eq(answers(), 0);
     apply(0, 1, bytes - 1);
     cr_assert_eq(answers(), 0);
+    cr_assert_eq(bench->prompts, 1, "asked once in a ping interval");
+    rig_pass(bench, CHD_SECOND / 2);
+    cr_assert_eq(bench->prompts, 2);
     apply(0, 2, bytes);
     cr_assert_eq(answers(), 1);
     cr_assert_eq(bench->applied.seq, 1);
+    rig_pass(bench, CHD_SECOND / 2);
+    cr_assert_eq(bench->prompts, 2, "nothing is waited for");
     finish();
 }
 

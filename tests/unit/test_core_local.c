@@ -140,7 +140,7 @@ Test(core_local, bye_and_a_vanished_connection_end_alike)
     rig_subscribe(bench, 1);
     rig_subscribe(bench, 2);
     chd_pack_init(&pack, buf, sizeof(buf));
-    chd_local_pack_bye(&pack, CHD_LOCAL_BYE);
+    chd_local_pack_bare(&pack, CHD_LOCAL_BYE);
     rig_say(bench, 1, chd_pack_bytes(&pack));
     cr_assert_eq(bench->actions[CHD_ACT_SESSION_CLOSE], 1);
     rig_close(bench, 2);

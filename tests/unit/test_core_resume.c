@@ -31,7 +31,8 @@ static bool come_back(uint64_t node, uint64_t next)
     const bool resumed = rig_resume(bench, 0, node, next);
 
     cr_assert_eq(rig_heard(bench).u.welcome.features,
-                 CHD_FEATURE_REPLICATED | CHD_FEATURE_CONFIRMED);
+                 CHD_FEATURE_REPLICATED | CHD_FEATURE_CONFIRMED |
+                     CHD_FEATURE_PROMPTS);
     return resumed;
 }
 
@@ -313,6 +314,28 @@ Test(core_resume, with_others_one_of_them_has_to_have_it)
     rig_control(bench, CHD_PEER_NONE, rig_ack(buf, 77, RIG_NODE, 3));
     rig_turn(bench);
     cr_assert_eq(bench->replicated, 2);
+    finish();
+}
+
+Test(core_resume, a_receipt_nobody_waits_for_comes_with_replication_or_in_bulk)
+{
+    uint64_t items = 0;
+
+    rig_join(bench, 77, 7);
+    rig_greet(bench, 0);
+    publish(1, 1, 2);
+    cr_assert_eq(rig_heard(bench).type, CHD_LOCAL_WELCOME);
+    answer(77, 2);
+    cr_assert_eq(rig_heard(bench).type, CHD_LOCAL_RECEIPT);
+    cr_assert_eq(rig_heard(bench).u.receipt.request, 1);
+    cr_assert_eq(bench->replicated, 1);
+    do {
+        publish(2 + items, 3 + items, 1);
+        items++;
+    } while (rig_heard(bench).u.receipt.request == 1);
+    cr_assert_eq(rig_heard(bench).u.receipt.request, 1 + items);
+    cr_assert_gt(items, 1000, "not each of them");
+    cr_assert_eq(bench->replicated, 1);
     finish();
 }
 

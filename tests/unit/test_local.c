@@ -285,14 +285,15 @@ Test(local, applied_ping_and_status_come_back_as_they_were_sent)
     cr_assert_eq(local.u.request, 12);
 }
 
-Test(local, bye_and_goodbye_have_no_fields)
+Test(local, bye_goodbye_and_prompt_have_no_fields)
 {
-    static const chd_local_type types[] = {CHD_LOCAL_BYE, CHD_LOCAL_GOODBYE};
+    static const chd_local_type types[] = {CHD_LOCAL_BYE, CHD_LOCAL_GOODBYE,
+                                           CHD_LOCAL_PROMPT};
 
     for (size_t i = 0; i < CHD_COUNT(types); i++) {
         chd_pack pack = pack_begin();
         chd_local local;
-        chd_local_pack_bye(&pack, types[i]);
+        chd_local_pack_bare(&pack, types[i]);
         scan_good(&pack, types[i], &local);
     }
 }
@@ -796,5 +797,5 @@ Test(local, writing_a_message_of_another_type_aborts, .signal = SIGABRT)
 {
     chd_pack pack = pack_begin();
 
-    chd_local_pack_bye(&pack, CHD_LOCAL_HELLO);
+    chd_local_pack_bare(&pack, CHD_LOCAL_HELLO);
 }

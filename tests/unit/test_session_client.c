@@ -211,7 +211,7 @@ Test(session_client, messages_out_of_turn_are_refused)
     cr_assert_eq(say_welcome(client, T0, &welcome), CHD_ESTATE, "twice");
     chd_local_pack_hello(begin(), &hello);
     cr_assert_eq(say(client, T0), CHD_ESTATE, "ours to say");
-    chd_local_pack_bye(begin(), CHD_LOCAL_BYE);
+    chd_local_pack_bare(begin(), CHD_LOCAL_BYE);
     cr_assert_eq(say(client, T0), CHD_ESTATE);
     chd_local_pack_ping(begin(), 1);
     cr_assert_eq(say(client, T0), CHD_ESTATE);
@@ -388,6 +388,77 @@ Test(session_client, a_pong_that_is_ahead_shows_a_loss)
     NO_LEAKS();
 }
 
+static void apply_events(chd_client *client, uint64_t position)
+{
+    cr_assert_eq(say_events(client, T0, position, 1), CHD_OK);
+    chd_client_applied(client, &delivery.mark);
+    drain(client);
+}
+
+Test(session_client, applied_waits_for_a_ping_or_a_prompt)
+{
+    chd_client *client = make();
+    chd_local_welcome welcome = welcome_of();
+    uint64_t position = 0;
+    uint64_t now = T0;
+
+    welcome.features = CHD_FEATURE_PROMPTS;
+    chd_client_connected(client, T0);
+    cr_assert_eq(say_welcome(client, T0, &welcome), CHD_OK);
+    drain(client);
+    forget_stream();
+    apply_events(client, ++position);
+    expect_nothing();
+    (void)chd_client_tick(client, now);
+    drain(client);
+    cr_assert_eq(expect(CHD_LOCAL_APPLIED).u.applied.position, position);
+    expect(CHD_LOCAL_PING);
+    (void)chd_client_tick(client, now += CHD_SECOND);
+    drain(client);
+    expect(CHD_LOCAL_PING);
+    apply_events(client, ++position);
+    expect_nothing();
+    chd_local_pack_bare(begin(), CHD_LOCAL_PROMPT);
+    cr_assert_eq(say(client, T0), CHD_OK);
+    drain(client);
+    cr_assert_eq(expect(CHD_LOCAL_APPLIED).u.applied.position, position);
+    for (int pings = 0; pings < 4; pings++) {
+        apply_events(client, ++position);
+        cr_assert_eq(expect(CHD_LOCAL_APPLIED).u.applied.position, position);
+        (void)chd_client_tick(client, now += CHD_SECOND);
+        drain(client);
+        expect(CHD_LOCAL_PING);
+    }
+    apply_events(client, ++position);
+    expect_nothing();
+    chd_client_destroy(&client);
+    NO_LEAKS();
+}
+
+Test(session_client, applied_waits_for_no_more_than_a_quarter_of_the_window)
+{
+    chd_client *client = make();
+    chd_local_welcome welcome = welcome_of();
+    uint64_t bytes = 0;
+
+    welcome.features = CHD_FEATURE_PROMPTS;
+    chd_client_connected(client, T0);
+    cr_assert_eq(say_welcome(client, T0, &welcome), CHD_OK);
+    drain(client);
+    forget_stream();
+    for (uint64_t position = 1; bytes < CHD_SESSION_WINDOW_BYTES; position++) {
+        apply_events(client, position);
+        bytes += pack.len;
+    }
+    for (uint64_t n = 1; n <= 3; n++) {
+        const uint64_t said = expect(CHD_LOCAL_APPLIED).u.applied.bytes;
+        cr_assert_geq(said, n * CHD_SESSION_REPORT_BYTES);
+    }
+    expect_nothing();
+    chd_client_destroy(&client);
+    NO_LEAKS();
+}
+
 Test(session_client, several_deliveries_make_one_applied)
 {
     chd_mark marks[3];
@@ -459,7 +530,7 @@ Test(session_client, after_goodbye_publishes_wait_for_the_next_sidecar)
     publish(client, 1);
     drain(client);
     expect(CHD_LOCAL_PUBLISH);
-    chd_local_pack_bye(begin(), CHD_LOCAL_GOODBYE);
+    chd_local_pack_bare(begin(), CHD_LOCAL_GOODBYE);
     cr_assert_eq(say(client, T0), CHD_OK);
     cr_assert_eq(delivery.kind, CHD_DELIVERY_GOODBYE);
     cr_assert_eq(publish(client, 1), 2);
