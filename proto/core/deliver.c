@@ -45,13 +45,6 @@ static chd_log_entry entry_of(const chd_core *core, uint64_t origin,
     return entry;
 }
 
-void chd_core_expect(const chd_core *core, uint64_t origin,
-                     const chd_event *event)
-{
-    const chd_log_entry entry = entry_of(core, origin, event);
-    chd_log_expect(core->log, &entry);
-}
-
 void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
                   chd_bytes record, bool in_order)
 {

@@ -73,19 +73,14 @@ static void accept_next(chd_core *core, const chd_mesh_events *events,
                         uint64_t received)
 {
     chd_bytes records = events->records;
-    chd_event event[2]; /* this one, and the next one, by turns */
-    chd_bytes record[2];
-    bool more = chd_mesh_record_next(&records, &event[0], &record[0]);
+    chd_event event;
+    chd_bytes record;
 
-    for (uint32_t i = 0; more; i ^= 1) {
-        more = chd_mesh_record_next(&records, &event[i ^ 1], &record[i ^ 1]);
-        if (more) {
-            chd_core_expect(core, events->origin, &event[i ^ 1]);
-        }
-        if (event[i].seq <= received) {
+    while (chd_mesh_record_next(&records, &event, &record)) {
+        if (event.seq <= received) {
             core->stats.duplicates++;
         } else {
-            chd_core_accept(core, events->origin, &event[i], record[i], true);
+            chd_core_accept(core, events->origin, &event, record, true);
         }
     }
     chd_vector_advance(core->vector, events->origin, events->last);

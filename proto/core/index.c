@@ -1,6 +1,6 @@
 #include "proto/core/index.h"
 
-#define NEAR_BITS 3
+#define NEAR_BITS 6
 
 static uint32_t size_of(const chd_index *index)
 {
@@ -14,16 +14,31 @@ static uint32_t home_of(const chd_index *index, uint32_t hash)
            (hash & CHD_INDEX_NEAR);
 }
 
+/* Through one place of all rows, then through the next one, then around. */
 static uint32_t behind(const chd_index *index, uint32_t at)
 {
     const uint32_t next = at + index->step;
-    return next >= size_of(index) ? next - size_of(index) : next;
+
+    if (next < size_of(index)) {
+        return next;
+    }
+    return index->step == 1 ? 0 : (at + 1) & CHD_INDEX_NEAR;
 }
 
-/* How far a slot is behind another one, around the end. */
+static uint32_t order_of(const chd_index *index, uint32_t at)
+{
+    return index->step == 1
+               ? at
+               : (at & CHD_INDEX_NEAR) * index->block_count + (at >> NEAR_BITS);
+}
+
+/* How far a slot is behind another one in that order. */
 static uint32_t distance(const chd_index *index, uint32_t from, uint32_t to)
 {
-    return to >= from ? to - from : to + size_of(index) - from;
+    const uint32_t begin = order_of(index, from);
+    const uint32_t end = order_of(index, to);
+
+    return end >= begin ? end - begin : end + size_of(index) - begin;
 }
 
 chd_err chd_index_new(size_t slots, bool rows, const chd_mem *mem,
@@ -95,9 +110,4 @@ uint32_t chd_index_next(const chd_index *index, uint32_t hash, uint32_t *at)
         *at = behind(index, *at);
     }
     return 0;
-}
-
-void chd_index_expect(const chd_index *index, uint32_t hash)
-{
-    __builtin_prefetch(&index->slots[home_of(index, hash)], 1);
 }

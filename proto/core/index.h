@@ -5,10 +5,10 @@
  * hashes: to look for, add or remove one touches no entry, and mostly one line
  * of the cache.
  *
- * Hashes that differ only in their three lowest bits are neighbours.  What is
- * numbered in sequence can so be kept together: eight numbers in a row, and
- * then whoever finds its slot taken tries that of the next row, for otherwise
- * rows would pile up behind each other.
+ * Hashes that differ only in their six lowest bits are neighbours.  What is
+ * numbered in sequence can so be kept together, 64 numbers in a row, which the
+ * processor fetches ahead by itself; whoever then finds its slot taken tries
+ * that of the next row, for otherwise rows would pile up behind each other.
  */
 #ifndef CHD_PROTO_CORE_INDEX_H
 #define CHD_PROTO_CORE_INDEX_H
@@ -23,15 +23,15 @@ typedef struct chd_index_slot {
 
 typedef struct chd_index {
     chd_index_slot *slots;
-    uint32_t block_count; /* of eight slots */
+    uint32_t block_count; /* of 64 slots */
     uint32_t step;        /* from a slot to the one to try next */
 } chd_index;
 
-/* The lowest bits of a hash, which choose a slot among eight. */
-#define CHD_INDEX_NEAR 7u
+/* The lowest bits of a hash, which choose a slot among 64. */
+#define CHD_INDEX_NEAR 63u
 
-/* Make room for so many slots, rounded down to a multiple of eight; at least
- * a quarter of them have to stay empty, with rows of each place in them.
+/* Make room for so many slots, rounded down to a multiple of 64; some of them
+ * have to stay empty, a quarter for it to be fast.
  *
  * Owns:   slots belong to the caller: chd_index_destroy.
  * Errors: CHD_ENOMEM  there are none.
@@ -51,8 +51,5 @@ void chd_index_move(chd_index *index, uint32_t hash, uint32_t from,
 /* Return the next ref of hash, or 0.  Begin with *at = UINT32_MAX; nothing may
  * be added or removed meanwhile. */
 uint32_t chd_index_next(const chd_index *index, uint32_t hash, uint32_t *at);
-
-/* Let the processor fetch what the next call with hash will look at. */
-void chd_index_expect(const chd_index *index, uint32_t hash);
 
 #endif

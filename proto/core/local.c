@@ -244,7 +244,7 @@ static void on_publish(chd_core *core, uint32_t index,
     chd_session *session = &core->sessions[index];
     chd_local_list items = publish->items;
     uint64_t number = session->client == 0 ? 0 : publish->number;
-    chd_event item[2]; /* this one, and the next one, by turns */
+    chd_event item;
 
     if (core->state == CHD_NODE_DRAINING) {
         /* Without a receipt the library offers it again elsewhere, or later. */
@@ -252,8 +252,8 @@ static void on_publish(chd_core *core, uint32_t index,
     }
     /* No value is longer than all of them together. */
     while (items.encoded.len > core->config.payload_max &&
-           chd_local_item_next(&items, &item[0])) {
-        if (item[0].value.len > core->config.payload_max) {
+           chd_local_item_next(&items, &item)) {
+        if (item.value.len > core->config.payload_max) {
             fail(core, index, CHD_LOCAL_ERR_INVALID,
                  "the payload is larger than limits.payload", out);
             return;
@@ -265,17 +265,12 @@ static void on_publish(chd_core *core, uint32_t index,
         number == 0 ? 0
                     : chd_published_accepted(core->published, session->client);
     items = publish->items;
-    bool more = chd_local_item_next(&items, &item[0]);
-    for (uint32_t i = 0; more; i ^= 1, number += number > 0) {
-        more = chd_local_item_next(&items, &item[i ^ 1]);
-        if (more) {
-            chd_core_expect(core, core->config.node, &item[i ^ 1]);
-        }
+    for (; chd_local_item_next(&items, &item); number += number > 0) {
         if (number == 0 || number > before) {
-            item[i].client = session->client;
-            item[i].number = number;
-            chd_core_make_room(core, item[i].value.len, out);
-            accept(core, &item[i]);
+            item.client = session->client;
+            item.number = number;
+            chd_core_make_room(core, item.value.len, out);
+            accept(core, &item);
         }
     }
     session->mark_due = true;

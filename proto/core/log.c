@@ -3,6 +3,7 @@
 #include "proto/base/hash.h"
 #include "proto/core/forgotten.h"
 #include "proto/core/index.h"
+#include "proto/core/recent.h"
 
 #define NONE UINT32_MAX
 
@@ -14,14 +15,14 @@
 #define MERGE_NUMERATOR 3
 #define MERGE_DENOMINATOR 4
 
-/* Both tables together take this share of the log, so that each has a slot
- * for 64 bytes.  Entries take at least 96: a table is never more than half
- * full. */
-#define TABLES_SHARE 4
+/* The table of sequence numbers takes this share of the log, a slot for 64
+ * bytes.  Entries take at least 96: it is never more than three fifths full. */
+#define SEQS_SHARE 8
 #define ENTRY_BYTES_MIN ((size_t)96)
 
-/* How many entries ahead of the one that is evicted the tables are fetched. */
-#define EXPECTED 8
+/* What is known of subjects takes this share: 65,536 of them in the default
+ * log. */
+#define SUBJECTS_SHARE 64
 
 /* Entries are aligned to eight bytes.  A reference is the offset in all pages
  * together, in units of eight bytes, plus one. */
@@ -59,7 +60,7 @@ struct chd_log {
     uint8_t *memory;
     page *pages;
     chd_index by_seq;
-    chd_index by_subject; /* of entries that have one */
+    chd_recent by_subject; /* the last ones that have one */
     chd_forgotten *forgotten;
     size_t page_bytes;
     size_t capacity;
@@ -69,8 +70,6 @@ struct chd_log {
     uint32_t head; /* oldest page, NONE when empty */
     uint32_t tail;
     uint32_t free;
-    uint32_t unlinked; /* the newest entry, while the tables are fetched for it;
-                          0: it is in them */
     uint64_t end;
     uint64_t evicted; /* number behind the newest entry evicted */
     uint64_t stamp;
@@ -84,12 +83,13 @@ size_t chd_log_cost(size_t record_len)
 
 static void plan(chd_log *log, size_t bytes, size_t record_max)
 {
+    const size_t tables = bytes / SEQS_SHARE + bytes / SUBJECTS_SHARE;
+
     log->page_bytes =
         (chd_log_cost(record_max) + PAGE_UNIT - 1) & ~(size_t)(PAGE_UNIT - 1);
-    log->page_count = (uint32_t)((bytes - bytes / TABLES_SHARE) /
-                                 (log->page_bytes + sizeof(page)));
-    log->capacity = log->page_count * (log->page_bytes + sizeof(page)) +
-                    bytes / TABLES_SHARE;
+    log->page_count =
+        (uint32_t)((bytes - tables) / (log->page_bytes + sizeof(page)));
+    log->capacity = log->page_count * (log->page_bytes + sizeof(page)) + tables;
 }
 
 static void free_all_pages(chd_log *log)
@@ -105,7 +105,8 @@ static void free_all_pages(chd_log *log)
 chd_err chd_log_new(size_t bytes, size_t record_max, const chd_mem *mem,
                     chd_log **log)
 {
-    const size_t slots = bytes / TABLES_SHARE / 2 / sizeof(chd_index_slot);
+    const size_t seqs = bytes / SEQS_SHARE / sizeof(chd_index_slot);
+    const size_t subjects = bytes / SUBJECTS_SHARE / sizeof(chd_recent_place);
     chd_log *made = chd_zalloc(mem, 1, sizeof(*made));
 
     *log = NULL;
@@ -118,8 +119,8 @@ chd_err chd_log_new(size_t bytes, size_t record_max, const chd_mem *mem,
     made->memory = chd_zalloc(mem, made->page_count, made->page_bytes);
     made->pages = chd_zalloc(mem, made->page_count, sizeof(page));
     if (made->memory == NULL || made->pages == NULL ||
-        chd_index_new(slots, true, mem, &made->by_seq) != CHD_OK ||
-        chd_index_new(slots, false, mem, &made->by_subject) != CHD_OK ||
+        chd_index_new(seqs, true, mem, &made->by_seq) != CHD_OK ||
+        chd_recent_new(subjects, mem, &made->by_subject) != CHD_OK ||
         chd_forgotten_new(mem, &made->forgotten) != CHD_OK) {
         chd_log_destroy(&made);
         return CHD_ENOMEM;
@@ -139,7 +140,7 @@ void chd_log_destroy(chd_log **log)
     chd_free(mem, (*log)->memory);
     chd_free(mem, (*log)->pages);
     chd_index_destroy(mem, &(*log)->by_seq);
-    chd_index_destroy(mem, &(*log)->by_subject);
+    chd_recent_destroy(mem, &(*log)->by_subject);
     chd_free(mem, *log);
     *log = NULL;
 }
@@ -188,11 +189,11 @@ static void show(const header *entry, chd_log_entry *shown)
     shown->quiet = (entry->flags & QUIET) != 0;
 }
 
-/* Eight events that an origin numbered one after the other are neighbours;
- * which is first varies, for it may be every eighth one that stays. */
+/* What an origin numbered one after the other are neighbours; which is first
+ * varies, for only some of each row may stay. */
 static uint32_t seq_hash(uint64_t origin, uint64_t seq)
 {
-    const uint64_t hash = chd_mix64(origin ^ (seq / 8));
+    const uint64_t hash = chd_mix64(origin ^ (seq / (CHD_INDEX_NEAR + 1)));
     return ((uint32_t)hash & ~CHD_INDEX_NEAR) |
            ((uint32_t)(seq + hash) & CHD_INDEX_NEAR);
 }
@@ -202,31 +203,14 @@ static uint32_t subject_hash(uint64_t hash, uint64_t origin)
     return (uint32_t)chd_mix64(hash ^ origin);
 }
 
-static void expect_entry(const chd_log *log, const header *entry)
-{
-    chd_index_expect(&log->by_seq, seq_hash(entry->origin, entry->seq));
-    if (entry->subject_hash != 0) {
-        chd_index_expect(&log->by_subject,
-                         subject_hash(entry->subject_hash, entry->origin));
-    }
-}
-
 static void link_entry(chd_log *log, const header *entry)
 {
     const uint32_t ref = ref_of(log, entry);
 
     chd_index_add(&log->by_seq, seq_hash(entry->origin, entry->seq), ref);
     if (entry->subject_hash != 0) {
-        chd_index_add(&log->by_subject,
-                      subject_hash(entry->subject_hash, entry->origin), ref);
-    }
-}
-
-static void link_last(chd_log *log)
-{
-    if (log->unlinked != 0) {
-        link_entry(log, of_ref(log, log->unlinked));
-        log->unlinked = 0;
+        chd_recent_add(&log->by_subject,
+                       subject_hash(entry->subject_hash, entry->origin), ref);
     }
 }
 
@@ -236,8 +220,9 @@ static void unlink_entry(chd_log *log, const header *entry)
 
     chd_index_remove(&log->by_seq, seq_hash(entry->origin, entry->seq), ref);
     if (entry->subject_hash != 0) {
-        chd_index_remove(&log->by_subject,
-                         subject_hash(entry->subject_hash, entry->origin), ref);
+        chd_recent_remove(&log->by_subject,
+                          subject_hash(entry->subject_hash, entry->origin),
+                          ref);
     }
 }
 
@@ -248,9 +233,9 @@ static void relink_entry(chd_log *log, const header *entry, const header *moved)
 
     chd_index_move(&log->by_seq, seq_hash(entry->origin, entry->seq), from, to);
     if (entry->subject_hash != 0) {
-        chd_index_move(&log->by_subject,
-                       subject_hash(entry->subject_hash, entry->origin), from,
-                       to);
+        chd_recent_move(&log->by_subject,
+                        subject_hash(entry->subject_hash, entry->origin), from,
+                        to);
     }
 }
 
@@ -305,21 +290,6 @@ static void kill(chd_log *log, page *home, header *entry)
     log->count--;
 }
 
-/* Let the tables be fetched for the first live entry at or behind offset;
- * returns the offset behind it. */
-static uint32_t expect_next(const chd_log *log, uint32_t index, uint32_t offset)
-{
-    while (offset < log->pages[index].used) {
-        const header *entry = at(log, index, offset);
-        offset += entry->size;
-        if ((entry->flags & DEAD) == 0) {
-            expect_entry(log, entry);
-            break;
-        }
-    }
-    return offset;
-}
-
 static void evict_entry(chd_log *log, page *home, header *entry)
 {
     chd_log_entry shown;
@@ -339,16 +309,11 @@ static void evict_entry(chd_log *log, page *home, header *entry)
 static void evict_page(chd_log *log, uint32_t index)
 {
     page *home = &log->pages[index];
-    uint32_t expected = 0;
 
-    for (uint32_t i = 0; i < EXPECTED; i++) {
-        expected = expect_next(log, index, expected);
-    }
     for (uint32_t offset = 0; offset < home->used;) {
         header *entry = at(log, index, offset);
         offset += entry->size;
         if ((entry->flags & DEAD) == 0) {
-            expected = expect_next(log, index, expected);
             evict_entry(log, home, entry);
         }
     }
@@ -428,10 +393,10 @@ static void make_page(chd_log *log)
 static header *find_superseded(const chd_log *log, const chd_log_entry *entry)
 {
     const uint32_t hash = subject_hash(entry->subject_hash, entry->origin);
-    uint32_t place = UINT32_MAX;
+    uint32_t place = 0;
     uint32_t ref;
 
-    while ((ref = chd_index_next(&log->by_subject, hash, &place)) != 0) {
+    while ((ref = chd_recent_next(&log->by_subject, hash, &place)) != 0) {
         header *older = of_ref(log, ref);
         if (older->subject_hash == entry->subject_hash &&
             older->origin == entry->origin && older->seq < entry->seq &&
@@ -446,7 +411,6 @@ static header *find_superseded(const chd_log *log, const chd_log_entry *entry)
 
 uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry)
 {
-    link_last(log);
     header *older =
         entry->subject_hash == 0 ? NULL : find_superseded(log, entry);
 
@@ -462,14 +426,6 @@ uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry)
     return number;
 }
 
-void chd_log_expect(const chd_log *log, const chd_log_entry *entry)
-{
-    if (entry->subject_hash != 0) {
-        chd_index_expect(&log->by_subject,
-                         subject_hash(entry->subject_hash, entry->origin));
-    }
-}
-
 void chd_log_append(chd_log *log, const chd_log_entry *entry)
 {
     const size_t size = chd_log_cost(entry->record.len);
@@ -478,7 +434,6 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry)
     CHD_ASSERT(entry->topic.ptr >= entry->record.ptr);
     CHD_ASSERT(entry->topic.ptr + entry->topic.len <=
                entry->record.ptr + entry->record.len);
-    link_last(log);
     if (log->tail == NONE ||
         log->page_bytes - log->pages[log->tail].used < size) {
         make_page(log);
@@ -503,8 +458,7 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry)
     };
     memcpy((uint8_t *)added + sizeof(*added), entry->record.ptr,
            entry->record.len);
-    expect_entry(log, added);
-    log->unlinked = ref_of(log, added);
+    link_entry(log, added);
     home->used += (uint32_t)size;
     home->live += (uint32_t)size;
     log->live += size;
@@ -597,18 +551,14 @@ bool chd_log_find(const chd_log *log, uint64_t origin, uint64_t seq,
 {
     const uint32_t hash = seq_hash(origin, seq);
     uint32_t place = UINT32_MAX;
-    uint32_t ref = log->unlinked;
+    uint32_t ref;
 
-    if (ref == 0) {
-        ref = chd_index_next(&log->by_seq, hash, &place);
-    }
-    while (ref != 0) {
+    while ((ref = chd_index_next(&log->by_seq, hash, &place)) != 0) {
         const header *found = of_ref(log, ref);
         if (found->origin == origin && found->seq == seq) {
             show(found, entry);
             return true;
         }
-        ref = chd_index_next(&log->by_seq, hash, &place);
     }
     return false;
 }

@@ -6,7 +6,9 @@
  *
  * Compaction: an invalidation of a target stands for every older one of the
  * same target and origin, which then leaves the log.  A key invalidated a
- * million times takes one entry.  Updates and messages are never compacted.
+ * million times takes one entry, unless so many others came in between that
+ * the older one was forgotten to be of that key, and stays until it is evicted.
+ * Updates and messages are never compacted.
  *
  * Eviction: when the log is full, the oldest entries go.  For each origin the
  * log remembers up to where it forgot something, and which topics that
@@ -66,17 +68,13 @@ size_t chd_log_cost(size_t record_len);
  * most record_max (asserted). */
 void chd_log_append(chd_log *log, const chd_log_entry *entry);
 
-/* Let an entry, which may be in the log or about to be appended, stand for the
- * older one of the same origin and subject, if there is one.  Only for an
+/* Let an entry, which may be in the log or about to be appended, stand for an
+ * older one of the same origin and subject, if one is known.  Only for an
  * event that every earlier one of its origin has come before, here and at
  * everybody who asks for repairs: nothing may stand for an event and be lost
  * itself.  Returns the number of the one that left, UINT64_MAX: there was none.
  */
 uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry);
-
-/* Let the processor fetch what the two above will look at, which waits for
- * memory otherwise: called for the next entry, before this one is put in. */
-void chd_log_expect(const chd_log *log, const chd_log_entry *entry);
 
 /* Return the number that the next entry will have. */
 uint64_t chd_log_end(const chd_log *log);

@@ -383,10 +383,6 @@ void chd_core_reset_topics(chd_core *core, const chd_mesh_lost *lost,
 void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
                   chd_bytes record, bool in_order);
 
-/* Let the processor fetch what that will look at for the next event. */
-void chd_core_expect(const chd_core *core, uint64_t origin,
-                     const chd_event *event);
-
 /* The first four fields of a message of ours. */
 chd_mesh_header chd_core_header(const chd_core *core, chd_mesh_type type,
                                 uint64_t version);

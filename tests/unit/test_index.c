@@ -4,7 +4,7 @@
 #include "proto/core/index.h"
 #include "tests/support/heap.h"
 
-#define SLOTS 1027u /* not a multiple of eight */
+#define SLOTS 1027u /* not a multiple of 64 */
 #define REFS 700u   /* so many are in the table at most */
 
 /* What should be in the table: the hash of ref i + 1, or nothing. */
@@ -109,7 +109,7 @@ static void churn(bool rows)
             remove_one(&m, i);
         }
     }
-    for (uint32_t i = 0; i < SLOTS / 8 * 8; i++) {
+    for (uint32_t i = 0; i < SLOTS / 64 * 64; i++) {
         cr_assert_eq(m.index.slots[i].ref, 0, "slot %u", i);
     }
     finish(&m);
@@ -125,21 +125,40 @@ Test(index, rows_are_as_good)
     churn(true);
 }
 
-Test(index, eight_in_a_row_share_a_line)
+Test(index, a_row_stays_together)
 {
     model m;
 
     make(&m, true);
-    for (uint32_t row = 0; row < 60; row++) {
-        for (uint32_t near = 0; near < 8; near++) {
-            chd_index_add(&m.index, row * 0x04000000u + near,
-                          1 + row * 8 + near);
+    for (uint32_t row = 0; row < 12; row++) {
+        for (uint32_t near = 0; near < 64; near++) {
+            chd_index_add(&m.index, row * 0x14000000u + near,
+                          1 + row * 64 + near);
         }
     }
-    for (uint32_t slot = 0; slot < SLOTS / 8 * 8; slot++) {
+    for (uint32_t slot = 0; slot < SLOTS / 64 * 64; slot++) {
         const uint32_t ref = m.index.slots[slot].ref;
-        cr_assert(ref == 0 || (ref - 1) % 8 == slot % 8);
-        cr_assert(ref == 0 || m.index.slots[slot - slot % 8].ref != 0);
+        const uint32_t first = m.index.slots[slot - slot % 64].ref;
+        cr_assert(ref == 0 || ref == first + slot % 64);
     }
+    finish(&m);
+}
+
+/* Whoever chooses what is numbered may choose all of one place. */
+Test(index, one_place_of_all_rows_may_overflow)
+{
+    model m;
+
+    make(&m, true);
+    for (uint32_t i = 0; i < REFS; i++) {
+        m.hash[i] = 5;
+        m.in[i] = true;
+        chd_index_add(&m.index, 5, i + 1);
+    }
+    check(&m);
+    for (uint32_t i = 0; i < REFS; i += 2) {
+        remove_one(&m, i);
+    }
+    check(&m);
     finish(&m);
 }
