@@ -137,6 +137,7 @@ struct coherd_client {
     bool write_failed;    /* the I/O role has to look at it       */
     bool event_raised;    /* event_fd is readable                 */
     uint64_t timer_ns;    /* when timer_fd becomes readable       */
+    uint64_t writes_ns;   /* up to when writes are spent: a burst */
 
     chd_why why;      /* as the application was told last         */
     chd_why farewell; /* what the sidecar said before it closed   */
@@ -238,6 +239,9 @@ void chd_transport_disconnect(coherd_client *client);
 
 /* Write what the engine has, as far as the socket takes it. */
 void chd_transport_flush(coherd_client *client);
+/* Write what was published; or in a burst leave it to the background thread,
+ * which is at it in a moment, so that many calls share a write. */
+void chd_transport_flush_published(coherd_client *client);
 
 typedef enum chd_read {
     CHD_READ_SOME,

@@ -178,7 +178,7 @@ static bool publish_locked(coherd_client *client, const publish_job *job,
     *err = put_in_time(client, job, options->wait,
                        blocks ? waiter->deadline_ns : 0);
     if (*err != COHERD_OK || !waits) {
-        chd_transport_flush(client);
+        chd_transport_flush_published(client);
         return true;
     }
     waiter->request = client->last_request;

@@ -130,6 +130,30 @@ void chd_transport_flush(coherd_client *client)
     }
 }
 
+/* One write in so much time, and so many at once, are nobody's concern. */
+#define WRITE_NS ((uint64_t)20000)
+#define WRITES_AT_ONCE 8
+
+/* So much is worth a write of its own. */
+#define WRITE_BYTES ((size_t)16 * 1024)
+
+void chd_transport_flush_published(coherd_client *client)
+{
+    const uint64_t now_ns = chd_lib_now_ns();
+
+    if (client->writable_wanted) {
+        return; /* the socket is full, and whoever watches it goes on */
+    }
+    if (client->writes_ns > now_ns + WRITES_AT_ONCE * WRITE_NS &&
+        client->options.mode == COHERD_THREADED &&
+        chd_client_unsent_bytes(client->engine) < WRITE_BYTES) {
+        chd_transport_raise(client);
+        return;
+    }
+    client->writes_ns = chd_max_u64(client->writes_ns, now_ns) + WRITE_NS;
+    chd_transport_flush(client);
+}
+
 chd_read chd_transport_read(coherd_client *client)
 {
     const int fd = atomic_load(&client->socket_fd);

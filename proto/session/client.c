@@ -755,6 +755,11 @@ size_t chd_client_pending_bytes(const chd_client *client)
     return chd_outbox_bytes(&client->outbox);
 }
 
+size_t chd_client_unsent_bytes(const chd_client *client)
+{
+    return client->outbox.end - client->outbox.sent;
+}
+
 uint64_t chd_client_ask_status(chd_client *client)
 {
     return ++client->status_asked;

@@ -191,6 +191,9 @@ uint64_t chd_client_oldest_pending(const chd_client *client);
 /* Return the bytes of publishes in the window. */
 size_t chd_client_pending_bytes(const chd_client *client);
 
+/* Return how many of them are still to be written. */
+size_t chd_client_unsent_bytes(const chd_client *client);
+
 /* Ask for a REPORT; returns the request number that it will have.  Requests
  * made while one is under way may share its answer with a later one. */
 uint64_t chd_client_ask_status(chd_client *client);

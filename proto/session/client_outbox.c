@@ -55,34 +55,62 @@ static uint64_t request_at(const chd_outbox *box, size_t at)
 
 /* --- writing -------------------------------------------------------------- */
 
+/* Let items be written at the end, from behind len bytes of a message that
+ * begins at at; false when there is no room for more. */
+static bool pack_from(chd_outbox *box, size_t at, size_t len)
+{
+    const size_t room = box->limit - (at - box->begin);
+    const size_t around = CHD_FRAME_PREFIX_BYTES + NUMBER_BYTES_MAX;
+
+    if (room <= around + len) {
+        return false;
+    }
+    chd_pack_init(&box->pack, box->buf + at + CHD_FRAME_PREFIX_BYTES,
+                  room - around);
+    box->pack.len = len;
+    return true;
+}
+
 static void frame_open(chd_outbox *box)
 {
-    const size_t live = box->end - box->begin;
-    const size_t room = box->limit - live;
-
-    box->frame_at = box->end;
-    box->item_count = 0;
-    if (room <= CHD_FRAME_PREFIX_BYTES + NUMBER_BYTES_MAX) {
+    box->frame = (chd_outbox_frame){.at = box->end, .plain = true};
+    if (!pack_from(box, box->end, 0)) {
         chd_pack_init(&box->pack, box->buf, 0);
         box->pack.overflow = true;
         return;
     }
-    chd_pack_init(&box->pack, box->buf + box->end + CHD_FRAME_PREFIX_BYTES,
-                  room - CHD_FRAME_PREFIX_BYTES - NUMBER_BYTES_MAX);
     box->request_last++;
-    box->array_at =
+    box->frame.array_at =
         chd_local_publish_open(&box->pack, box->request_last, box->wait);
+}
+
+/* Go on with the last message; false when it is complete. */
+static bool frame_continue(chd_outbox *box)
+{
+    const chd_outbox_frame *last = &box->frame;
+
+    if (box->wait != CHD_WAIT_NONE || !box->open_ended ||
+        box->sent > last->at || last->count == CHD_PUBLISH_ITEMS_MAX ||
+        last->len >= CHD_BATCH_BYTES || !pack_from(box, last->at, last->len)) {
+        return false;
+    }
+    box->number_next -= last->count;
+    box->frame.shared = true;
+    return true;
 }
 
 static void frame_close(chd_outbox *box)
 {
+    chd_outbox_frame *frame = &box->frame;
+
+    frame->len = box->pack.len;
     box->pack.cap += NUMBER_BYTES_MAX;
-    chd_local_publish_close(&box->pack, box->array_at, box->item_count,
+    chd_local_publish_close(&box->pack, frame->array_at, frame->count,
                             box->number_next);
     CHD_ASSERT(!box->pack.overflow);
-    box->number_next += box->item_count;
-    chd_frame_put_length(box->buf + box->frame_at, box->pack.len);
-    box->end = box->frame_at + CHD_FRAME_PREFIX_BYTES + box->pack.len;
+    box->number_next += frame->count;
+    chd_frame_put_length(box->buf + frame->at, box->pack.len);
+    box->end = frame->at + CHD_FRAME_PREFIX_BYTES + box->pack.len;
 }
 
 static void move_to_front(chd_outbox *box)
@@ -94,6 +122,7 @@ static void move_to_front(chd_outbox *box)
     box->taken -= by;
     box->sent -= by;
     box->edge -= by;
+    box->frame.at -= by;
 }
 
 void chd_outbox_open(chd_outbox *box, chd_wait wait)
@@ -106,7 +135,11 @@ void chd_outbox_open(chd_outbox *box, chd_wait wait)
     box->end_before = box->end;
     box->request_before = box->request_last;
     box->number_before = box->number_next;
-    frame_open(box);
+    box->frame_before = box->frame;
+    box->continues = frame_continue(box);
+    if (!box->continues) {
+        frame_open(box);
+    }
 }
 
 chd_err chd_outbox_add(chd_outbox *box, const chd_event *item)
@@ -117,20 +150,25 @@ chd_err chd_outbox_add(chd_outbox *box, const chd_event *item)
     if (item_max + PUBLISH_OVERHEAD_MAX > CHD_FRAME_BYTES_MAX) {
         return CHD_ELIMIT;
     }
-    if (box->item_count > 0 && !box->pack.overflow &&
-        (box->item_count == CHD_PUBLISH_ITEMS_MAX ||
+    /* A payload that is refused takes its whole message along. */
+    const bool is_plain = item->kind == CHD_KIND_INVALIDATE;
+    if (box->frame.count > 0 && !box->pack.overflow &&
+        ((box->frame.shared && !is_plain) ||
+         box->frame.count == CHD_PUBLISH_ITEMS_MAX ||
          box->pack.len + item_max > CHD_BATCH_BYTES)) {
         frame_close(box);
         frame_open(box);
     }
     chd_local_publish_add(&box->pack, item);
     if (box->pack.overflow) {
-        const size_t used = box->frame_at - box->end_before + box->pack.len;
+        const size_t to = box->frame.at + box->pack.len;
+        const size_t used = to < box->end_before ? 0 : to - box->end_before;
         const bool never = box->begin == box->end_before ||
                            used + item_max + PUBLISH_OVERHEAD_MAX > box->limit;
         return never ? CHD_ELIMIT : CHD_ENOSPACE;
     }
-    box->item_count++;
+    box->frame.count++;
+    box->frame.plain &= is_plain;
     if (item->value.len > box->value_bytes_max) {
         box->value_bytes_max = item->value.len;
     }
@@ -139,8 +177,9 @@ chd_err chd_outbox_add(chd_outbox *box, const chd_event *item)
 
 uint64_t chd_outbox_commit(chd_outbox *box)
 {
-    CHD_ASSERT(!box->pack.overflow && box->item_count > 0);
+    CHD_ASSERT(!box->pack.overflow && box->frame.count > 0);
     frame_close(box);
+    box->open_ended = box->wait == CHD_WAIT_NONE && box->frame.plain;
     return box->request_last;
 }
 
@@ -149,6 +188,14 @@ void chd_outbox_abort(chd_outbox *box)
     box->end = box->end_before;
     box->request_last = box->request_before;
     box->number_next = box->number_before;
+    box->open_ended = box->continues;
+    if (box->continues) {
+        box->frame = box->frame_before;
+        box->number_next -= box->frame.count;
+        CHD_ASSERT(pack_from(box, box->frame.at, box->frame.len));
+        frame_close(box);
+        CHD_ASSERT(box->end == box->end_before);
+    }
 }
 
 /* --- sending -------------------------------------------------------------- */
@@ -189,6 +236,7 @@ void chd_outbox_rewind(chd_outbox *box)
     box->taken = box->begin;
     box->sent = box->begin;
     box->edge = box->begin;
+    box->open_ended = false; /* it may have been accepted as it is */
 }
 
 void chd_outbox_keep(chd_outbox *box, bool until_replicated)
@@ -204,6 +252,7 @@ static void give_back(chd_outbox *box, size_t at)
         /* Stay in the pages that are touched already. */
         box->begin = box->taken = box->end = box->sent = box->edge = 0;
         box->value_bytes_max = 0;
+        box->open_ended = false;
     }
 }
 

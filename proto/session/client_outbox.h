@@ -22,6 +22,16 @@
 #define CHD_OUTBOX_BYTES_MIN (2 * CHD_PAYLOAD_BYTES_DEFAULT)
 #define CHD_OUTBOX_BYTES_MAX (64 * 1024 * 1024)
 
+/* A message that is being written, or the last one that was. */
+typedef struct chd_outbox_frame {
+    size_t at;       /* in the buffer */
+    size_t array_at; /* of its items, in the message */
+    size_t len;      /* up to behind the last item */
+    uint32_t count;  /* of items */
+    bool shared;     /* between publishes */
+    bool plain;      /* invalidations alone */
+} chd_outbox_frame;
+
 typedef struct chd_outbox {
     uint8_t *buf;
     size_t limit; /* bytes that may be live; the buffer has twice as many */
@@ -37,9 +47,10 @@ typedef struct chd_outbox {
     /* the publish that is being written */
     chd_pack pack;
     chd_wait wait;
-    size_t frame_at;
-    size_t array_at;
-    uint32_t item_count;
+    chd_outbox_frame frame;
+    bool open_ended; /* more items may be added to the last message */
+    bool continues;  /* the publish did so: this is what it was before */
+    chd_outbox_frame frame_before;
     size_t end_before;
     uint64_t request_before;
     uint64_t number_before;
@@ -57,7 +68,8 @@ chd_err chd_outbox_init(chd_outbox *box, const chd_mem *mem, size_t limit)
 void chd_outbox_fini(chd_outbox *box, const chd_mem *mem);
 
 /* Write a publish: open, add each item, commit; or give it up with abort.
- * Long ones are split into several messages.
+ * Long ones are split into several messages; invalidations that nobody
+ * waits for share one, as long as nothing of it was written to the connection.
  *
  * Errors: CHD_ENOSPACE  the window is full for now;
  *         CHD_ELIMIT    even an empty window would be too small.

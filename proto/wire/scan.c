@@ -35,7 +35,7 @@ void chd_scan_fail(chd_scan *scan, chd_err err)
 }
 
 /* Take count bytes; NULL when there are fewer. */
-static const uint8_t *take(chd_scan *scan, size_t count)
+static inline const uint8_t *take(chd_scan *scan, size_t count)
 {
     if (chd_scan_left(scan) < count) {
         chd_scan_fail(scan, CHD_ETRUNCATED);
@@ -46,36 +46,29 @@ static const uint8_t *take(chd_scan *scan, size_t count)
     return taken;
 }
 
-static uint64_t load16(const uint8_t *at)
+static inline uint64_t load64(const uint8_t *at)
 {
-    return (uint64_t)at[0] << 8 | at[1];
+    return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 |
+           (uint64_t)at[2] << 40 | (uint64_t)at[3] << 32 |
+           (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
+           (uint64_t)at[6] << 8 | at[7];
 }
 
-static uint64_t load32(const uint8_t *at)
+/* Take an integer of width bytes, at most eight, in network order. */
+static inline uint64_t take_number(chd_scan *scan, size_t width)
 {
-    return load16(at) << 16 | load16(at + 2);
-}
+    const uint8_t *at = scan->at;
+    uint64_t number = 0;
 
-/* Take an integer of width bytes in network order. */
-static uint64_t take_number(chd_scan *scan, size_t width)
-{
-    const uint8_t *at = take(scan, width);
-
-    if (at == NULL) {
-        return 0;
+    if (width > 0 && chd_scan_left(scan) >= sizeof(number)) {
+        scan->at += width;
+        return load64(at) >> (64 - 8 * width);
     }
-    switch (width) {
-    case 1:
-        return at[0];
-    case 2:
-        return load16(at);
-    case 4:
-        return load32(at);
-    case 8:
-        return load32(at) << 32 | load32(at + 4);
-    default:
-        return 0;
+    at = take(scan, width);
+    for (size_t i = 0; at != NULL && i < width; i++) {
+        number = number << 8 | at[i];
     }
+    return number;
 }
 
 uint32_t chd_scan_array(chd_scan *scan, uint32_t count_max)
@@ -148,7 +141,7 @@ bool chd_scan_bool(chd_scan *scan)
 }
 
 /* Take the len bytes of a string, at most len_max. */
-static chd_bytes take_body(chd_scan *scan, uint64_t len, size_t len_max)
+static inline chd_bytes take_body(chd_scan *scan, uint64_t len, size_t len_max)
 {
     if (len > len_max) {
         chd_scan_fail(scan, CHD_ELENGTH);
