@@ -178,6 +178,46 @@ void chd_core_replay(chd_core *core, chd_repair *repair, chd_out *out)
     }
 }
 
+bool chd_core_take(chd_core *core, chd_repair *repair, const chd_event *event,
+                   chd_bytes record)
+{
+    const chd_seen seen = chd_window_judge(&repair->window, event->seq);
+
+    if (seen == CHD_SEEN_BEFORE) {
+        core->stats.duplicates++;
+        return false;
+    }
+    chd_core_accept(core, repair->origin, event, record, seen == CHD_SEEN_NEXT);
+    /* What cannot be marked is remembered by the stream, which ascends. */
+    if (seen != CHD_SEEN_BEYOND) {
+        chd_window_mark(&repair->window, event->seq);
+    }
+    return true;
+}
+
+void chd_core_take_waiting(chd_core *core, chd_repair *repair, uint64_t upto,
+                           chd_out *out)
+{
+    while (repair->stream < upto) {
+        const chd_held *held =
+            chd_hold_next(&core->hold, repair->origin, repair->stream);
+        if (held == NULL || held->first > upto) {
+            return;
+        }
+        chd_mesh_events events;
+        chd_event event;
+        chd_bytes record;
+        read_kept(chd_hold_bytes(&core->hold, held), &events);
+        chd_core_make_room(core, events.records.len, out);
+        while (chd_mesh_record_next(&events.records, &event, &record)) {
+            if (event.seq > repair->stream && event.seq <= upto) {
+                (void)chd_core_take(core, repair, &event, record);
+            }
+        }
+        repair->stream = chd_min_u64(events.last, upto);
+    }
+}
+
 static chd_err on_events(chd_core *core, const chd_mesh_header *header,
                          chd_scan *scan, uint32_t fields, chd_bytes message,
                          chd_out *out)

@@ -8,8 +8,9 @@
  *  4. The answer comes in chunks, each asked for when the last has arrived, so
  *     that the asker sets the pace.  An answer without holes moves the
  *     position at once.  One with holes (superseded events) moves it when the
- *     stream has reached all that its sender has: only then is everything
- *     that stands for the missing ones here, too.
+ *     stream has reached all that its sender has, or what came before up to
+ *     there: only then is everything that stands for the missing ones here,
+ *     too.
  *  5. A range that left the log is answered by LOST, with the topics that it
  *     touched; when several members say so, sessions are RESET for those.
  *  6. When the origin is gone and nobody has what was claimed, RESET of
@@ -243,33 +244,44 @@ static void ask(chd_core *core, chd_repair *repair, const chd_peer *peer,
     set_due(core, repair, chd_after(core->now.mono_ns, patience));
 }
 
-/* The last one of those that are missing; later ones may be in the window. */
-static uint64_t last_missing(const chd_repair *repair)
+/* Tell whether an event came behind a gap: it is in the window, or waits. */
+static bool is_here(const chd_core *core, const chd_repair *repair,
+                    uint64_t seq)
+{
+    if (chd_window_judge(&repair->window, seq) == CHD_SEEN_BEFORE) {
+        return true;
+    }
+    const chd_held *held = chd_hold_next(&core->hold, repair->origin, seq - 1);
+    return held != NULL && held->first <= seq;
+}
+
+/* The last one of those that are missing. */
+static uint64_t last_missing(const chd_core *core, const chd_repair *repair)
 {
     uint64_t seq = repair->claimed;
 
-    while (seq > repair->window.base + 1 &&
-           chd_window_judge(&repair->window, seq) == CHD_SEEN_BEFORE) {
+    while (seq > repair->window.base + 1 && is_here(core, repair, seq)) {
         seq--;
     }
     return seq;
 }
 
-/* In no log: the only answer left is to drop everything. */
+/* In no log: the only answer left is to drop everything.  What came behind it
+ * has not been lost. */
 static void give_up(chd_core *core, chd_repair *repair, chd_out *out)
 {
     const chd_trace trace = {
         .code = CHD_TRACE_GAP,
         .node = repair->origin,
         .a = repair->window.base + 1,
-        .b = repair->claimed,
+        .b = last_missing(core, repair),
     };
     chd_out_trace(out, &trace);
-    chd_log_skip(core->log, repair->origin, last_missing(repair));
-    core->stats.lost += repair->claimed - repair->window.base;
+    chd_log_skip(core->log, repair->origin, trace.b);
+    core->stats.lost += trace.b - repair->window.base;
     chd_core_reset_all(core, CHD_RESET_LOST);
+    chd_core_take_waiting(core, repair, repair->claimed, out);
     chd_window_advance(&repair->window, repair->claimed);
-    chd_core_replay(core, repair, out);
     chd_core_repair_settle(core, repair, out);
 }
 
@@ -340,27 +352,35 @@ void chd_core_repairs_turn(chd_core *core, chd_out *out)
 
 /* --- answers -------------------------------------------------------------- */
 
+/* What an answer leaves out may wait here: it was superseded, or its sender
+ * does not have it and said so. */
 static void take_records(chd_core *core, chd_repair *repair,
-                         const chd_mesh_repair *answer)
+                         const chd_mesh_repair *answer, chd_out *out)
 {
     chd_bytes records = answer->records;
     chd_event event;
     chd_bytes record;
 
     while (chd_mesh_record_next(&records, &event, &record)) {
-        const chd_seen seen = chd_window_judge(&repair->window, event.seq);
-        if (seen == CHD_SEEN_BEFORE) {
-            core->stats.duplicates++;
-            continue;
-        }
-        core->stats.repaired++;
-        chd_core_accept(core, repair->origin, &event, record,
-                        seen == CHD_SEEN_NEXT);
-        /* What cannot be marked is remembered by the stream, which ascends. */
-        if (seen != CHD_SEEN_BEYOND) {
-            chd_window_mark(&repair->window, event.seq);
-        }
+        chd_core_take_waiting(core, repair, event.seq - 1, out);
+        core->stats.repaired += chd_core_take(core, repair, &event, record);
+        repair->stream = event.seq;
     }
+    chd_core_take_waiting(core, repair, answer->last, out);
+    repair->stream = answer->last;
+}
+
+/* Tell whether all that its sender has is here with an answer: the rest may
+ * have come before. */
+static bool is_whole(const chd_core *core, const chd_repair *repair,
+                     const chd_mesh_repair *answer)
+{
+    uint64_t seq = answer->last;
+
+    while (seq < answer->held && is_here(core, repair, seq + 1)) {
+        seq++;
+    }
+    return seq == answer->held;
 }
 
 chd_err chd_core_on_repair(chd_core *core, const chd_mesh_header *header,
@@ -382,12 +402,11 @@ chd_err chd_core_on_repair(chd_core *core, const chd_mesh_header *header,
         return CHD_OK; /* LOST did not arrive, or does not count: ask again */
     }
     const bool progress = answer.last >= answer.first;
-    const bool whole = answer.last == answer.held;
+    const bool whole = is_whole(core, repair, &answer);
     if (progress) {
         chd_core_make_room(core, answer.records.len, out);
         repair->holes |= answer.record_count != answer.last - answer.first + 1;
-        take_records(core, repair, &answer);
-        repair->stream = answer.last;
+        take_records(core, repair, &answer, out);
         repair->tries = 0;
     }
     if (repair->holes && whole && repair->mixed) {

@@ -34,12 +34,21 @@ static uint64_t held_of(const chd_core *core, uint64_t origin)
     return known == NULL ? 0 : known->received;
 }
 
-/* Tell whether something of the range has left the log. */
+/* Tell whether something of the range has left the log, as far as one answer
+ * goes.  What came behind a gap that a RESET answered for has not. */
 static bool is_gone(const chd_core *core, const chd_mesh_fetch *fetch)
 {
-    return fetch->first <= held_of(core, fetch->origin) &&
-           fetch->first <=
-               chd_forgotten_seq(chd_log_forgotten(core->log), fetch->origin);
+    const uint64_t upto = chd_min_u64(
+        chd_min_u64(held_of(core, fetch->origin), fetch->upto),
+        chd_forgotten_seq(chd_log_forgotten(core->log), fetch->origin));
+    uint64_t seq = fetch->first;
+    chd_log_entry entry;
+
+    while (seq <= upto && seq - fetch->first < LOOKUPS_MAX &&
+           chd_log_find(core->log, fetch->origin, seq, &entry)) {
+        seq++;
+    }
+    return seq <= upto && seq - fetch->first < LOOKUPS_MAX;
 }
 
 /* Write the topics that were touched; returns how many, none when they are too

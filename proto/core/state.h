@@ -214,6 +214,14 @@ void chd_core_accept(chd_core *core, uint64_t origin, const chd_event *event,
                      chd_bytes record, bool in_order);
 /* Deliver what waited for the gap to close. */
 void chd_core_replay(chd_core *core, chd_repair *repair, chd_out *out);
+/* Deliver what waits up to upto, and let the stream go on from there: what is
+ * missing before it is superseded, or a RESET answered for it. */
+void chd_core_take_waiting(chd_core *core, chd_repair *repair, uint64_t upto,
+                           chd_out *out);
+/* Deliver an event that nothing has to come before any more; false when that
+ * was done before. */
+bool chd_core_take(chd_core *core, chd_repair *repair, const chd_event *event,
+                   chd_bytes record);
 
 /* repair.c */
 chd_repair *chd_core_repair_of(chd_core *core, uint64_t origin);

@@ -24,8 +24,8 @@ typedef struct chd_mesh_repair {
     uint64_t held;  /* up to where the sender has everything.  When last is
                        held, every event that has no record in the answers
                        so far is superseded by one that has               */
-    uint64_t told;  /* when events from first on have left the sender's log:
-                       that of the LOST which says so; 0: none has         */
+    uint64_t told;  /* when events that it stands for have left the sender's
+                       log: that of the LOST which says so; 0: none has    */
     uint32_t record_count;
     chd_bytes records; /* encoded; walk with chd_mesh_record_next          */
 } chd_mesh_repair;

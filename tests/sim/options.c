@@ -156,9 +156,14 @@ void sim_options_sample(sim_options *options)
     options->fault_every_ns = between(&prng, 200, 5000) * CHD_MS;
     options->hostile_ppm = (uint32_t)between(&prng, 1000, 100000);
     options->payload_bytes = (size_t)between(&prng, 0, 400);
-    if (sim_has(options, SIM_BURST) &&
-        (one_in(&prng, 2) || options->canary == SIM_CANARY_FLOOD)) {
+    if (sim_has(options, SIM_BURST) && one_in(&prng, 2)) {
         options->payload_bytes = CHD_PAYLOAD_BYTES_DEFAULT;
+    }
+    if (options->canary == SIM_CANARY_FLOOD) {
+        /* It takes many bytes, and applications that do not read them. */
+        options->payload_bytes = CHD_PAYLOAD_BYTES_DEFAULT;
+        options->fault_every_ns = 200 * CHD_MS;
+        options->write_ns /= 8;
     }
     options->strict = one_in(&prng, 3);
 }

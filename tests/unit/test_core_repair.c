@@ -267,6 +267,18 @@ Test(core_repair, an_answer_with_holes_counts_when_its_sender_has_no_more)
     finish();
 }
 
+Test(core_repair, an_answer_with_holes_counts_when_the_rest_came_before)
+{
+    hear(1, 1);
+    hear(5, 5);
+    rig_broadcast(bench, rig_events(buf, 77, 6, 6));
+    ANSWER(77, 2, 4, 6, 3);
+    ASSERT_EVENTS(1, 6, 3, 5);
+    cr_assert_eq(rig_received(bench, 77), 6);
+    cr_assert_eq(bench->said[CHD_MESH_FETCH], 1);
+    finish();
+}
+
 Test(core_repair, after_holes_another_member_begins_again)
 {
     hear(1, 1);
@@ -404,15 +416,15 @@ Test(core_repair, what_several_members_lost_resets_its_topics)
     cr_assert_eq(bench->traces[CHD_TRACE_GAP], 1);
 
     const chd_mesh_repair rest = {
-        .origin = 77, .first = 2, .last = 3, .held = 4, .told = 3};
+        .origin = 77, .first = 2, .last = 3, .held = 5, .told = 3};
     const uint64_t teller = bench->said_to == peer_77 ? 77 : 78;
     rig_control(bench, CHD_PEER_NONE,
                 repair_of(teller, &rest, (const uint64_t[]){0}));
     rig_turn(bench);
     ASSERT_EVENTS(1);
-    ANSWER(teller, 4, 4, 4, 4);
-    ASSERT_EVENTS(1, 4);
-    cr_assert_eq(rig_received(bench, 77), 4);
+    ANSWER(teller, 4, 5, 5, 4, 5);
+    ASSERT_EVENTS(1, 4, 5);
+    cr_assert_eq(rig_received(bench, 77), 5);
     cr_assert_eq(bench->resets[CHD_RESET_LOST], 2);
     finish();
 }
@@ -421,7 +433,7 @@ Test(core_repair, what_a_reset_stood_for_does_not_come_late)
 {
     static const char *const topics[] = {"t", NULL};
     const chd_mesh_repair rest = {
-        .origin = 77, .first = 2, .last = 3, .held = 4, .told = 3};
+        .origin = 77, .first = 2, .last = 3, .held = 5, .told = 3};
 
     hear(1, 1);
     hear(4, 4);
@@ -436,6 +448,38 @@ Test(core_repair, what_a_reset_stood_for_does_not_come_late)
     ASSERT_EVENTS(1, 3);
     hear(2, 2);
     ASSERT_EVENTS(1, 3, 4);
+    finish();
+}
+
+/* Nobody but this node has 4 and 6, which wait for their turn. */
+Test(core_repair, what_waits_is_not_lost_with_what_others_lost)
+{
+    static const char *const none[] = {NULL};
+    const chd_mesh_repair rest = {
+        .origin = 77, .first = 2, .last = 3, .held = 6, .told = 3};
+    const chd_mesh_repair end = {
+        .origin = 77, .first = 4, .last = 6, .held = 6, .told = 3};
+
+    hear(1, 1);
+    hear(4, 4);
+    hear(6, 6);
+    for (uint32_t i = 0; i < 8 && stats()->lost == 0; i++) {
+        tell_lost(bench->said_to == peer_77 ? 77 : 78, 2, 6, none);
+    }
+    const uint64_t teller = bench->said_to == peer_77 ? 77 : 78;
+    rig_control(bench, CHD_PEER_NONE,
+                repair_of(teller, &rest, (const uint64_t[]){0}));
+    rig_control(bench, CHD_PEER_NONE,
+                repair_of(teller, &end, (const uint64_t[]){5, 0}));
+    rig_turn(bench);
+    ASSERT_EVENTS(1, 4, 5, 6);
+    cr_assert_eq(rig_received(bench, 77), 6);
+    fetch(77, 4, 4);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 0);
+    cr_assert_eq(bench->repair.record_count, 1);
+    cr_assert_eq(bench->repair.told, 0);
+    fetch(77, 3, 4);
+    cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
     finish();
 }
 
@@ -500,21 +544,25 @@ Test(core_repair, what_nobody_has_of_a_dead_origin_resets_everything)
     finish();
 }
 
-/* 4 lies in the window, behind 3, which nobody has. */
-Test(core_repair, what_came_behind_what_is_lost_is_served_on)
+/* 4 lies in the window and 5 waits, behind 3, which nobody has. */
+Test(core_repair, what_came_behind_what_is_lost_is_delivered_and_served_on)
 {
-    rig_broadcast(bench, rig_events(buf, 55, 1, 2));
+    rig_broadcast(bench, rig_messages(buf, 55, 1, 2));
     rig_broadcast(bench, rig_events(buf, 55, 4, 4));
+    rig_broadcast(bench, rig_messages(buf, 55, 5, 5));
     rig_turn(bench);
+    ASSERT_EVENTS(1, 2, 4);
     for (uint32_t i = 0; i < 5 * CHD_REPAIR_TRIES_MAX; i++) {
         rig_pass(bench, ANSWER_PATIENCE);
     }
     cr_assert_eq(bench->resets[CHD_RESET_LOST], 1);
-    fetch(55, 4, 4);
+    cr_assert_eq(stats()->lost, 1);
+    ASSERT_EVENTS(1, 2, 4, 5);
+    fetch(55, 4, 5);
     cr_assert_eq(bench->said[CHD_MESH_LOST], 0);
-    cr_assert_eq(bench->repair.record_count, 1);
+    cr_assert_eq(bench->repair.record_count, 2);
     cr_assert_eq(bench->repair.told, 0);
-    fetch(55, 3, 4);
+    fetch(55, 3, 5);
     cr_assert_eq(bench->said[CHD_MESH_LOST], 1);
     finish();
 }
