@@ -43,6 +43,9 @@ obj := $(priv)/obj
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
     -Wmissing-prototypes -Wformat=2 -Wundef -Wvla $(WERROR)
 mode_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# The daemon is compiled as a whole: most of its functions are short, and many
+# calls go from one file to another.
+whole := $(if $(filter release,$(VARIANT)),-flto=auto)
 # Warnings that follow the flow of values misfire on instrumented code.
 sanitised := -O1 -g -fno-omit-frame-pointer -Wno-format-truncation \
     -Wno-maybe-uninitialized -fno-sanitize-recover=all
@@ -103,6 +106,8 @@ so := libcoherd.so
 so_file := $(so).$(VERSION)
 so_name := $(so).$(firstword $(subst ., ,$(VERSION)))
 proto_lib := $(priv)/lib/libproto.a
+daemon := $(if $(whole),$(patsubst %.c,$(obj)/whole/%.o,$(broker_src) \
+    $(proto_src)),$(call objs,$(broker_src)) $(proto_lib))
 test_libs := $(priv)/lib/libsupport.a $(proto_lib)
 programs := $(patsubst broker/%,$(bin)/coherd,$(wildcard broker/main.c)) \
     $(patsubst client/cli/%,$(bin)/coherctl,$(wildcard client/cli/main.c))
@@ -134,6 +139,8 @@ $(obj)/client/%.o: client/%.c Makefile
 	$(call compile,-fPIC -fvisibility=hidden $(gnu) $(call cflags_of,msgpack))
 $(obj)/%.o: %.c Makefile
 	$(call compile,-fPIE $(gnu) $(call cflags_of,$(broker_pkgs)))
+$(obj)/whole/%.o: %.c Makefile
+	$(call compile,$(whole) -fPIE $(gnu) $(call cflags_of,$(broker_pkgs)))
 
 $(proto_lib): $(call objs,$(proto_src))
 	$(archive) $^
@@ -151,8 +158,8 @@ $(lib)/$(so_file): $(call objs,$(client_src)) $(proto_lib)
 $(lib)/$(so): $(lib)/$(so_file)
 	$(Q)ln -sf $(so_file) $(lib)/$(so_name) && ln -sf $(so_name) $@
 
-$(bin)/coherd: $(call objs,$(broker_src)) $(proto_lib)
-	$(call link,$(call libs_of,$(broker_pkgs)))
+$(bin)/coherd: $(daemon)
+	$(call link,$(whole) $(call libs_of,$(broker_pkgs)))
 $(bin)/coherctl: $(call objs,$(cli_src)) $(lib)/libcoherd.a
 	$(call link,$(call libs_of,msgpack))
 # Examples are built as their readers will build them.
@@ -337,4 +344,4 @@ FORCE:
     check-tsan fuzz check-fuzz bench run-bench bench-scale run-bench-scale bench-library \
     bench-check bench-baseline bench-sim count tidy lint format install uninstall clean \
     help FORCE
--include $(patsubst %.c,$(obj)/%.d,$(ours))
+-include $(patsubst %.c,$(obj)/%.d,$(ours)) $(filter %.d,$(daemon:.o=.d))

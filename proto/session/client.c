@@ -22,8 +22,7 @@
 #define TELL_MAX 64
 #define CONTROL_BYTES (2 * TELL_MAX * (CHD_TOPIC_BYTES_MAX + 8) + 4096)
 
-/* For so many PINGs after PROMPT every APPLIED is said at once: longer than
- * the ping interval, after which the sidecar asks again. */
+/* So many PINGs take longer than the sidecar, which then asks again. */
 #define PROMPT_PINGS 4
 
 /* What a sidecar may ask for as ping interval is kept in reason. */
@@ -68,10 +67,9 @@ struct chd_client {
     chd_fresh fresh; /* of what was applied                          */
     chd_mark applied;
     uint64_t applied_said; /* bytes, in the last APPLIED                   */
-    uint32_t prompt;       /* PINGs until APPLIED may be put off again     */
-    chd_mark before;       /* given on an earlier connection and not applied
-                        yet; connection 0: none                          */
-    bool unsure; /* APPLIED is due once that is applied              */
+    uint32_t prompt; /* PINGs until APPLIED may be put off again           */
+    chd_mark before; /* not applied yet, of an earlier connection; 0: none */
+    bool unsure;     /* APPLIED is due once that is applied              */
     bool hello_due;
     bool ping_due;
     bool bye_due;

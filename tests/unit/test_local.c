@@ -285,10 +285,9 @@ Test(local, applied_ping_and_status_come_back_as_they_were_sent)
     cr_assert_eq(local.u.request, 12);
 }
 
-Test(local, bye_goodbye_and_prompt_have_no_fields)
+Test(local, bye_and_goodbye_have_no_fields)
 {
-    static const chd_local_type types[] = {CHD_LOCAL_BYE, CHD_LOCAL_GOODBYE,
-                                           CHD_LOCAL_PROMPT};
+    static const chd_local_type types[] = {CHD_LOCAL_BYE, CHD_LOCAL_GOODBYE};
 
     for (size_t i = 0; i < CHD_COUNT(types); i++) {
         chd_pack pack = pack_begin();
