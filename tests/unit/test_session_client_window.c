@@ -274,6 +274,122 @@ Test(session_client_window, payloads_that_the_sidecar_refuses_leave_the_window)
     NO_LEAKS();
 }
 
+/* --- sharing messages ----------------------------------------------------- */
+
+/* Invalidate count keys in one call; returns its request, or 0. */
+static uint64_t invalidate(chd_client *client, uint32_t count, chd_wait wait)
+{
+    static const char key[1000];
+    const chd_event item = {.kind = CHD_KIND_INVALIDATE,
+                            .topic = chd_bytes_str("t"),
+                            .target_kind = CHD_TARGET_KEY,
+                            .target = chd_bytes_of(key, 1000)};
+
+    chd_client_publish_open(client, wait);
+    for (uint32_t i = 0; i < count; i++) {
+        if (chd_client_publish_add(client, &item) != CHD_OK) {
+            chd_client_publish_abort(client);
+            return 0;
+        }
+    }
+    return chd_client_publish_commit(client);
+}
+
+/* The next message written has so many items, the first of this number. */
+static void expect_items(uint64_t request, uint32_t count, uint64_t number)
+{
+    const chd_local_publish publish = expect(CHD_LOCAL_PUBLISH).u.publish;
+
+    cr_assert_eq(publish.request, request);
+    cr_assert_eq(publish.items.count, count);
+    cr_assert_eq(publish.number, number);
+}
+
+Test(session_client_window, invalidations_nobody_waits_for_share_a_message)
+{
+    chd_client *client = make();
+
+    attach(client, T0);
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_NONE), 1);
+    cr_assert_eq(invalidate(client, 2, CHD_WAIT_NONE), 1);
+    cr_assert_eq(publish(client, 10), 2, "a payload may be refused");
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_NONE), 3);
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_ACCEPTED), 4);
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_NONE), 5, "the other waits");
+    drain_some(client, 10, 1);
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_NONE), 5);
+    drain(client);
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_NONE), 6, "that is written");
+    drain(client);
+    expect_items(1, 3, 1);
+    expect_items(2, 1, 4);
+    expect_items(3, 1, 5);
+    expect_items(4, 1, 6);
+    expect_items(5, 2, 7);
+    expect_items(6, 1, 9);
+    expect_nothing();
+    cr_assert_eq(say_receipt(client, T0, 6), CHD_OK);
+    cr_assert_eq(chd_client_pending_bytes(client), 0);
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_NONE), 7);
+    chd_client_disconnected(client, T0);
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_NONE), 8,
+                 "what may have been accepted stays as it is");
+    attach(client, chd_client_deadline_ns(client));
+    drain(client);
+    expect_items(7, 1, 10);
+    expect_items(8, 1, 11);
+    expect_nothing();
+    chd_client_destroy(&client);
+    NO_LEAKS();
+}
+
+Test(session_client_window, a_shared_message_is_full_at_some_point)
+{
+    chd_client *client = make();
+    uint64_t request = 1;
+    uint32_t count = 0;
+    uint32_t items = 0;
+    chd_local local;
+
+    attach(client, T0);
+    for (; request < 3; count++) {
+        request = invalidate(client, 1, CHD_WAIT_NONE);
+    }
+    drain(client);
+    while (take(&local)) {
+        cr_assert_eq(local.u.publish.number, items + 1);
+        cr_assert_leq(local.u.publish.items.encoded.len, CHD_BATCH_BYTES);
+        items += local.u.publish.items.count;
+    }
+    cr_assert_eq(items, count);
+    chd_client_destroy(&client);
+    NO_LEAKS();
+}
+
+/* What does not fit leaves the message that it would have shared as it was,
+ * and also when it had begun a second one. */
+Test(session_client_window, what_is_given_up_leaves_no_trace)
+{
+    chd_client *client = make();
+
+    attach(client, T0);
+    cr_assert_eq(invalidate(client, 2, CHD_WAIT_NONE), 1);
+    const size_t bytes = chd_client_pending_bytes(client);
+    for (uint32_t count = 140; count <= 200; count += 60) {
+        cr_assert_eq(invalidate(client, count, CHD_WAIT_NONE), 0);
+        cr_assert_eq(chd_client_pending_bytes(client), bytes);
+    }
+    cr_assert_eq(invalidate(client, 3, CHD_WAIT_NONE), 1);
+    drain(client);
+    expect_items(1, 5, 1);
+    expect_nothing();
+    cr_assert_eq(invalidate(client, 1, CHD_WAIT_NONE), 2);
+    drain(client);
+    expect_items(2, 1, 6);
+    chd_client_destroy(&client);
+    NO_LEAKS();
+}
+
 /* --- hostile input, memory, determinism ----------------------------------- */
 
 Test(session_client_window, damaged_messages_are_refused_or_harmless)
