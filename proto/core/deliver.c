@@ -24,14 +24,15 @@ static void set_subject(chd_log_entry *entry, const chd_event *event)
     entry->subject_hash = chd_hash(seed, entry->subject) | 1;
 }
 
-static chd_log_entry entry_of(const chd_core *core, uint64_t origin,
-                              const chd_event *event)
+void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
+                  chd_bytes record, bool in_order)
 {
     chd_log_entry entry = {
         .origin = origin,
         .seq = event->seq,
         .topic_hash = chd_route_hash(core->route, event->topic),
         .topic = event->topic,
+        .record = record,
     };
 
     /* Also one that is repeated: elsewhere it may already stand for others
@@ -41,18 +42,10 @@ static chd_log_entry entry_of(const chd_core *core, uint64_t origin,
     if (event->kind == CHD_KIND_INVALIDATE && event->version == 0 &&
         event->again_ms == 0) {
         set_subject(&entry, event);
+        chd_log_expect(core->log, &entry);
     }
-    return entry;
-}
-
-void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,
-                  chd_bytes record, bool in_order)
-{
-    chd_log_entry entry = entry_of(core, origin, event);
     const bool repeated =
         !chd_published_note(core->published, event->client, event->number);
-
-    entry.record = record;
     entry.quiet = repeated && event->kind != CHD_KIND_INVALIDATE;
     core->stats.repeated += repeated;
     const uint64_t superseded =

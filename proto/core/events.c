@@ -58,14 +58,15 @@ static chd_bytes shorten(chd_core *core, chd_event *event)
 void chd_core_accept(chd_core *core, uint64_t origin, const chd_event *event,
                      chd_bytes record, bool in_order)
 {
-    chd_event kept = *event;
-
     core->stats.received++;
     core->hlc = chd_hlc_seen(core->hlc, event->hlc, core->now.wall_ms);
     if (record.len > CHD_RECORD_BYTES_MAX) {
+        chd_event kept = *event;
         record = shorten(core, &kept);
+        chd_core_log(core, origin, &kept, record, in_order);
+    } else {
+        chd_core_log(core, origin, event, record, in_order);
     }
-    chd_core_log(core, origin, &kept, record, in_order);
 }
 
 /* The common case: the next events of an origin that misses nothing. */

@@ -20,9 +20,14 @@
 #define SEQS_SHARE 8
 #define ENTRY_BYTES_MIN ((size_t)96)
 
-/* What is known of subjects takes this share: 65,536 of them in the default
- * log. */
-#define SUBJECTS_SHARE 64
+/* What is known of subjects takes this share: 16,384 of them in the default
+ * log.  A table that the processor cannot keep at hand costs more than all the
+ * rest of an entry. */
+#define SUBJECTS_SHARE 256
+
+/* So far ahead the processor fetches what is evicted: it has been in no cache
+ * for long. */
+#define EVICT_AHEAD 1024
 
 /* Entries are aligned to eight bytes.  A reference is the offset in all pages
  * together, in units of eight bytes, plus one. */
@@ -312,6 +317,9 @@ static void evict_page(chd_log *log, uint32_t index)
 
     for (uint32_t offset = 0; offset < home->used;) {
         header *entry = at(log, index, offset);
+        if (offset + EVICT_AHEAD < home->used) {
+            __builtin_prefetch(at(log, index, offset + EVICT_AHEAD));
+        }
         offset += entry->size;
         if ((entry->flags & DEAD) == 0) {
             evict_entry(log, home, entry);
@@ -424,6 +432,12 @@ uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry)
         free_page(log, (uint32_t)(home - log->pages));
     }
     return number;
+}
+
+void chd_log_expect(const chd_log *log, const chd_log_entry *entry)
+{
+    chd_recent_expect(&log->by_subject,
+                      subject_hash(entry->subject_hash, entry->origin));
 }
 
 void chd_log_append(chd_log *log, const chd_log_entry *entry)

@@ -76,6 +76,10 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry);
  */
 uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry);
 
+/* Let the processor fetch what the two above will look at: there is time for
+ * something else in between. */
+void chd_log_expect(const chd_log *log, const chd_log_entry *entry);
+
 /* Return the number that the next entry will have. */
 uint64_t chd_log_end(const chd_log *log);
 

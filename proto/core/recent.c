@@ -72,3 +72,8 @@ uint32_t chd_recent_next(const chd_recent *recent, uint32_t hash, uint32_t *at)
     }
     return 0;
 }
+
+void chd_recent_expect(const chd_recent *recent, uint32_t hash)
+{
+    __builtin_prefetch(line_of(recent, hash), 1);
+}

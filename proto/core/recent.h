@@ -39,6 +39,9 @@ void chd_recent_remove(chd_recent *recent, uint32_t hash, uint32_t ref);
 void chd_recent_move(chd_recent *recent, uint32_t hash, uint32_t from,
                      uint32_t to);
 
+/* Let the processor fetch what is known of hash. */
+void chd_recent_expect(const chd_recent *recent, uint32_t hash);
+
 /* Return the next ref of hash, the newest first, or 0.  Begin with *at = 0;
  * nothing may be changed meanwhile. */
 uint32_t chd_recent_next(const chd_recent *recent, uint32_t hash, uint32_t *at);

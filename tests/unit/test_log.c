@@ -158,10 +158,13 @@ typedef struct model {
     uint64_t seq_of[60000];
 } model;
 
+/* These come often; of the others older entries may stay. */
+#define KEYS_HOT 50
+
 static void check_against(const chd_log *log, const model *m, unsigned count)
 {
     size_t found = 0;
-    size_t outlived = 0; /* what the newest had been forgotten of */
+    size_t outlived = 0; /* hot keys with more than one entry */
     chd_log_entry entry;
 
     for (unsigned i = 0; i < count; i++) {
@@ -170,7 +173,7 @@ static void check_against(const chd_log *log, const model *m, unsigned count)
         const bool here =
             chd_log_find(log, 100 + m->origin_of[i], m->seq_of[i], &entry);
         found += here;
-        outlived += superseded && here;
+        outlived += superseded && here && m->key_of[i] < KEYS_HOT;
         if (!superseded && !here) {
             cr_assert_geq(chd_forgotten_seq(chd_log_forgotten(log),
                                             100 + m->origin_of[i]),
@@ -178,7 +181,7 @@ static void check_against(const chd_log *log, const model *m, unsigned count)
         }
     }
     cr_assert_eq(found, chd_log_count(log));
-    cr_assert_lt(outlived, 1 + found / 8);
+    cr_assert_lt(outlived, 1 + found / 50, "%zu of %zu", outlived, found);
 }
 
 Test(log, random_use_agrees_with_a_plain_list)
@@ -191,7 +194,8 @@ Test(log, random_use_agrees_with_a_plain_list)
 
     for (unsigned i = 0; i < CHD_COUNT(m.key_of); i++) {
         const uint64_t origin = chd_prng_below(&prng, 3);
-        const unsigned key = (unsigned)chd_prng_below(&prng, 2000);
+        const unsigned key = (unsigned)chd_prng_below(
+            &prng, chd_prng_below(&prng, 2) == 0 ? KEYS_HOT : 2000);
         const size_t len = chd_prng_below(&prng, 500) == 0
                                ? RECORD_MAX
                                : 40 + chd_prng_below(&prng, 600);
