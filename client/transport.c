@@ -140,17 +140,20 @@ void chd_transport_flush(coherd_client *client)
 void chd_transport_flush_published(coherd_client *client)
 {
     const uint64_t now_ns = chd_lib_now_ns();
+    const uint64_t spent_ns = now_ns + WRITES_AT_ONCE * WRITE_NS;
 
     if (client->writable_wanted) {
         return; /* the socket is full, and whoever watches it goes on */
     }
-    if (client->writes_ns > now_ns + WRITES_AT_ONCE * WRITE_NS &&
+    if (client->writes_ns > spent_ns &&
         client->options.mode == COHERD_THREADED &&
         chd_client_unsent_bytes(client->engine) < WRITE_BYTES) {
         chd_transport_raise(client);
         return;
     }
-    client->writes_ns = chd_max_u64(client->writes_ns, now_ns) + WRITE_NS;
+    client->writes_ns =
+        chd_min_u64(chd_max_u64(client->writes_ns, now_ns), spent_ns) +
+        WRITE_NS;
     chd_transport_flush(client);
 }
 
