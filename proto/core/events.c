@@ -145,6 +145,9 @@ static void accept_behind_gap(chd_core *core, const chd_mesh_events *events,
         };
         (void)chd_hold_add(&core->hold, &held, message);
     }
+    if (repair->holes) {
+        (void)chd_core_repair_close(core, repair);
+    }
     chd_core_replay(core, repair, out);
     chd_core_repair_settle(core, repair, out);
 }

@@ -11,6 +11,7 @@
  *     No two clocks are ever compared.
  *  4. A node that nobody hears any more is settled before it stops counting:
  *     every living member says what it has of it, and all that is fetched.
+ *     Whoever could not be asked then and has more makes it count again.
  */
 #include "proto/core/state.h"
 
@@ -134,14 +135,29 @@ void chd_core_promised(chd_core *core, uint64_t node,
     }
 }
 
-void chd_core_claimed(chd_core *core, uint64_t node, uint64_t seq)
+/* It was settled, while who says so could not be asked.  Itself it is alive
+ * when it says anything, and a goodbye is final. */
+static bool is_unsettled(const chd_counted *counted, const chd_claim *claim)
 {
-    if (core->horizon.dead == 0) {
+    return counted->state == CHD_COUNTING_NOT &&
+           counted->dead_ns != CHD_NEVER_NS && claim->holder != claim->origin;
+}
+
+void chd_core_claimed(chd_core *core, const chd_claim *claim)
+{
+    const chd_origin *origin = chd_vector_find(core->vector, claim->origin);
+    const bool missing = origin != NULL && origin->received < claim->seq;
+
+    if (core->horizon.dead == 0 && !missing) {
         return;
     }
-    chd_counted *counted = chd_horizon_find(&core->horizon, node);
+    chd_counted *counted = chd_horizon_find(&core->horizon, claim->origin);
+    if (counted != NULL && missing && is_unsettled(counted, claim)) {
+        counted->since_ns = met_ns(core);
+        begin_settling(core, counted);
+    }
     if (counted != NULL && counted->state == CHD_COUNTING_DEAD) {
-        counted->last = chd_max_u64(counted->last, seq);
+        counted->last = chd_max_u64(counted->last, claim->seq);
     }
 }
 

@@ -49,7 +49,7 @@ void chd_core_claim_all(chd_core *core, uint64_t holder, chd_bytes positions,
         if (position.origin != core->config.node) {
             chd_core_follow(core, &claim, out);
             (void)chd_core_claim(core, &claim);
-            chd_core_claimed(core, position.origin, position.seq);
+            chd_core_claimed(core, &claim);
         }
     }
 }

@@ -8,8 +8,8 @@
  *  4. The answer comes in chunks, each asked for when the last has arrived, so
  *     that the asker sets the pace.  An answer without holes moves the
  *     position at once.  One with holes (superseded events) moves it when the
- *     stream has reached all that its sender has, or what came before up to
- *     there: only then is everything that stands for the missing ones here,
+ *     stream has reached all that its sender has, or the rest came before it,
+ *     or since: only then is everything that stands for the missing ones here,
  *     too.
  *  5. A range that left the log is answered by LOST, with the topics that it
  *     touched; when several members say so, sessions are RESET for those.
@@ -370,17 +370,32 @@ static void take_records(chd_core *core, chd_repair *repair,
     repair->stream = answer->last;
 }
 
-/* Tell whether all that its sender has is here with an answer: the rest may
- * have come before. */
-static bool is_whole(const chd_core *core, const chd_repair *repair,
-                     const chd_mesh_repair *answer)
+/* Tell whether all that their sender had is here with the answers: the rest
+ * may have come before them, or since. */
+static bool is_whole(const chd_core *core, const chd_repair *repair)
 {
-    uint64_t seq = answer->last;
+    uint64_t seq = repair->stream;
 
-    while (seq < answer->held && is_here(core, repair, seq + 1)) {
+    while (seq < repair->held && is_here(core, repair, seq + 1)) {
         seq++;
     }
-    return seq == answer->held;
+    return seq == repair->held;
+}
+
+bool chd_core_repair_close(chd_core *core, chd_repair *repair)
+{
+    const bool whole = is_whole(core, repair);
+
+    if (repair->holes && whole && repair->mixed) {
+        chd_log_skip(core->log, repair->origin, repair->stream);
+        chd_core_reset_all(core, CHD_RESET_LOST);
+    }
+    if (!repair->holes || whole) {
+        chd_window_advance(&repair->window, repair->stream);
+        repair->holes = false;
+        repair->mixed = false;
+    }
+    return whole;
 }
 
 chd_err chd_core_on_repair(chd_core *core, const chd_mesh_header *header,
@@ -402,22 +417,14 @@ chd_err chd_core_on_repair(chd_core *core, const chd_mesh_header *header,
         return CHD_OK; /* LOST did not arrive, or does not count: ask again */
     }
     const bool progress = answer.last >= answer.first;
-    const bool whole = is_whole(core, repair, &answer);
     if (progress) {
         chd_core_make_room(core, answer.records.len, out);
         repair->holes |= answer.record_count != answer.last - answer.first + 1;
         take_records(core, repair, &answer, out);
         repair->tries = 0;
     }
-    if (repair->holes && whole && repair->mixed) {
-        chd_log_skip(core->log, repair->origin, answer.last);
-        chd_core_reset_all(core, CHD_RESET_LOST);
-    }
-    if (!repair->holes || whole) {
-        chd_window_advance(&repair->window, repair->stream);
-        repair->holes = false;
-        repair->mixed = false;
-    }
+    repair->held = answer.held;
+    const bool whole = chd_core_repair_close(core, repair);
     chd_core_replay(core, repair, out);
     chd_core_repair_settle(core, repair, out);
     if (repair->origin != 0 && progress && !whole) {

@@ -23,6 +23,7 @@ typedef struct chd_repair {
     uint64_t asked;    /* node id of who is to answer; 0: nobody yet       */
     uint64_t stream;   /* its answers have covered everything up to here   */
     uint64_t upto;     /* and were asked for up to here                     */
+    uint64_t held;     /* up to where the sender of the last had everything */
     uint64_t due_ns;   /* when to ask, or to ask again                     */
     uint64_t started_ns;
     uint32_t tries;      /* questions without progress                       */

@@ -233,6 +233,9 @@ chd_repair *chd_core_claim(chd_core *core, const chd_claim *claim);
 void chd_core_repairs_hurry(chd_core *core);
 /* End the repairs of origins that the vector had no room for any more. */
 void chd_core_repairs_forget(chd_core *core);
+/* Move the position to the end of the answers, if that is certain.  Returns
+ * whether all that their sender had is here. */
+bool chd_core_repair_close(chd_core *core, chd_repair *repair);
 void chd_core_repair_settle(chd_core *core, chd_repair *repair, chd_out *out);
 void chd_core_repairs_turn(chd_core *core, chd_out *out);
 chd_err chd_core_on_repair(chd_core *core, const chd_mesh_header *header,
@@ -331,8 +334,8 @@ void chd_core_died(chd_core *core, uint64_t node);
  * a time. */
 void chd_core_promised(chd_core *core, uint64_t node,
                        const chd_promise *promise);
-/* A member has the node's events up to seq. */
-void chd_core_claimed(chd_core *core, uint64_t node, uint64_t seq);
+/* A member says up to where it has a node's events. */
+void chd_core_claimed(chd_core *core, const chd_claim *claim);
 /* Return up to when this node has everything, on our clock, 0 when that is not
  * known; *holder is the node that holds it back, 0: none. */
 uint64_t chd_core_horizon_ns(const chd_core *core, chd_now now,

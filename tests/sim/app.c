@@ -39,7 +39,7 @@ static void start(sim_app *app)
     sim_world *world = app->world;
     const uint64_t seed = chd_prng_next(&world->prng);
     app->client_id = chd_prng_next(&world->prng) | 1;
-    app->released = 0;
+    app->released = app->published = 0;
     app->sidecar = 0;
     app->confirm = app->await = 0;
     chd_client_config config = {
@@ -116,6 +116,7 @@ void sim_app_free(sim_app *app)
         free(app->owed[i].seen);
     }
     free(app->owed);
+    free(app->requests);
     free(app);
 }
 
@@ -267,6 +268,18 @@ static void read_stream(sim_app *app)
     }
 }
 
+/* Invalidations may share a request. */
+static void note_request(sim_app *app, uint64_t request)
+{
+    if (app->published == app->request_cap) {
+        app->request_cap = app->request_cap == 0 ? 64 : 2 * app->request_cap;
+        app->requests =
+            realloc(app->requests, app->request_cap * sizeof(uint64_t));
+        CHD_ASSERT(app->requests != NULL);
+    }
+    app->requests[app->published++] = request;
+}
+
 static void publish_todo(sim_app *app)
 {
     static uint8_t value[CHD_PAYLOAD_BYTES_MAX];
@@ -286,7 +299,7 @@ static void publish_todo(sim_app *app)
             chd_client_publish_abort(app->client);
             return;
         }
-        (void)chd_client_publish_commit(app->client);
+        note_request(app, chd_client_publish_commit(app->client));
         sim_oracle_published(app, &event);
         app->todo_first = (app->todo_first + 1) % SIM_TODO_MAX;
         app->todo_count--;

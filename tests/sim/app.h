@@ -75,10 +75,13 @@ struct sim_app {
     uint64_t stalls; /* times that it did not read for a while      */
     uint64_t reset_counts[SIM_REASONS]; /* in all its life */
     uint64_t released;                  /* publications that it may forget */
-    uint64_t resumed;                   /* connections                     */
-    uint64_t sidecar;                   /* whose misses these are          */
-    uint64_t misses;                    /* at the last PONG                */
-    uint64_t misses_then;               /* at the one before               */
+    uint64_t *requests; /* of each publication, by its number from 1    */
+    uint64_t published;
+    uint64_t request_cap;
+    uint64_t resumed;     /* connections                     */
+    uint64_t sidecar;     /* whose misses these are          */
+    uint64_t misses;      /* at the last PONG                */
+    uint64_t misses_then; /* at the one before               */
     uint64_t late_resets; /* other than for subscribing, when steady */
     uint64_t delivered;
     uint64_t confirm; /* the question that waits; 0: none        */

@@ -6,8 +6,9 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/world.h"
 
-/* Drift of the clocks that measure an age, and what is under way in a turn. */
-#define DRIFT_PER_SECOND (2 * CHD_MS)
+/* Clocks that measure an age may be slow by a thousandth, and whatever part of
+ * it was measured by which, it is by so much too short. */
+#define DRIFT_OF(age_ns) ((age_ns) / 999 + 1000)
 
 /* From when on the events of an origin count at a node, in the time of the
  * world; CHD_NEVER_NS: they do not. */
@@ -65,6 +66,57 @@ static bool is_elsewhere(const sim_node *node, const sim_known *known)
         }
     }
     return false;
+}
+
+/* Tell whether DNS has answered a node without another that it has met. */
+static bool is_unlisted(const sim_node *node, uint64_t id)
+{
+    chd_member_report member;
+
+    for (uint32_t i = 0;
+         chd_core_report_member(node->core, sim_node_clock(node), &i, &member);
+         i++) {
+        if (member.node == id) {
+            return !member.listed;
+        }
+    }
+    return false;
+}
+
+/* After how much silence a node may be taken for dead (PROTOCOL 3.10, 4). */
+static uint64_t patience_with(const sim_node *node, uint64_t id)
+{
+    const sim_options *options = &node->world->options;
+
+    if (is_unlisted(node, id)) {
+        return 5 * options->ping_interval;
+    }
+    return options->strict ? CHD_NEVER_NS : options->dead_after;
+}
+
+/* Connections that were cut may take longer to be there again than a member
+ * has to be silent to be dead; then it is as if the mesh were in two parts,
+ * which settle each other, and what one accepts is not missed in the other
+ * before they have met again: the price of `available` (guarantees.md), and of
+ * DNS that has dropped who lives. */
+void sim_oracle_settles(sim_node *node, uint32_t index, uint64_t silent_ms)
+{
+    const sim_world *world = node->world;
+    const sim_options *options = &world->options;
+    const uint64_t heard_ns = chd_since(world->now_ns, silent_ms * CHD_MS);
+
+    if (index == UINT32_MAX || !world->ledger.origins[index].alive ||
+        (silent_ms + 1) * CHD_MS <
+            patience_with(node, world->ledger.origins[index].id)) {
+        return;
+    }
+    /* What was under way when it was cut may have been heard since. */
+    const uint32_t other = world->ledger.origins[index].node;
+    const uint64_t cut_ns = world->cut_ns[node->number - 1][other - 1];
+    if (cut_ns != 0 &&
+        cut_ns + 2 * (options->delay_ns + options->jitter_ns) >= heard_ns) {
+        node->greeted_ns[index] = 0;
+    }
 }
 
 /* Whom a node counts is for the node to say, but not that of a node which it
@@ -142,8 +194,8 @@ void sim_oracle_horizon(sim_app *app, uint64_t clock_ns)
         return;
     }
     const uint64_t age_ns = clock_ns - horizon_ns;
-    const uint64_t before_ns = chd_since(
-        world->now_ns, age_ns + age_ns / CHD_SECOND * DRIFT_PER_SECOND);
+    const uint64_t before_ns =
+        chd_since(world->now_ns, age_ns + DRIFT_OF(age_ns));
     for (uint32_t i = 0; i < app->owed_count; i++) {
         if (app->owed[i].count > 0) {
             check_origin(app, &world->ledger.origins[i], &app->owed[i],

@@ -377,6 +377,8 @@ static bool is_between(const sim_conn *conn, const sim_node *a,
 
 void sim_link_cut(sim_world *world, const sim_node *a, const sim_node *b)
 {
+    world->cut_ns[a->number - 1][b->number - 1] = world->now_ns;
+    world->cut_ns[b->number - 1][a->number - 1] = world->now_ns;
     for (uint64_t i = 0; i < world->conn_count; i++) {
         sim_conn *conn = world->conns[i];
         if (is_between(conn, a, b) && !conn->half_open) {

@@ -261,11 +261,22 @@ void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message)
         if (header.type == CHD_MESH_HELLO || header.type == CHD_MESH_WELCOME) {
             greet(node, header.sender);
         }
-        chd_mesh_repair repair;
-        if (header.type == CHD_MESH_REPAIR &&
-            chd_mesh_scan_repair(&scan, fields, &repair) == CHD_OK) {
-            hold_answer(node, &repair);
-        }
+    }
+}
+
+void sim_oracle_took(sim_node *node, chd_bytes message, bool records)
+{
+    chd_mesh_header header;
+    chd_mesh_repair answer;
+    chd_scan scan;
+    uint32_t fields;
+
+    chd_scan_init(&scan, message);
+    if (chd_mesh_scan_header(&scan, &header, &fields) == CHD_OK &&
+        header.type == CHD_MESH_REPAIR &&
+        chd_mesh_scan_repair(&scan, fields, &answer) == CHD_OK &&
+        (records || answer.record_count == 0)) {
+        hold_answer(node, &answer);
     }
 }
 

@@ -58,6 +58,11 @@ bool sim_oracle_broadcast(sim_node *node, chd_bytes message);
 /* A node is fed a message of the mesh. */
 void sim_oracle_fed(sim_node *node, chd_input_kind kind, chd_bytes message);
 
+/* And has dealt with it.  records: it has taken some from it, or had them.  Of
+ * an answer that it ignores, as it was not what it had asked for, it has
+ * nothing. */
+void sim_oracle_took(sim_node *node, chd_bytes message, bool records);
+
 /* A node begins to follow an origin where that is, at upto. */
 void sim_oracle_began(sim_node *node, uint32_t origin, uint64_t upto);
 
@@ -71,6 +76,9 @@ void sim_oracle_turn(sim_node *node, bool idle);
 /* A node stands still.  Whom it had given up before may come back meanwhile,
  * and has to be met again. */
 void sim_oracle_freezes(sim_node *node);
+
+/* A node takes another for dead and settled, as nobody heard it for so long. */
+void sim_oracle_settles(sim_node *node, uint32_t origin, uint64_t silent_ms);
 
 /* A session of a node was sent something. */
 void sim_oracle_sent(sim_node *node, const sim_stream *stream);

@@ -169,8 +169,9 @@ void sim_oracle_released(sim_node *node, const sim_stream *stream,
         local.type != CHD_LOCAL_REPLICATED) {
         return;
     }
-    /* One item in each request, so both have the same numbers. */
-    for (; app->released < local.u.request; app->released++) {
+    for (; app->released < app->published &&
+           app->requests[app->released] <= local.u.request;
+         app->released++) {
         const sim_publication *first = sim_ledger_publication(
             &node->world->ledger, app->client_id, app->released + 1);
         if (first == NULL) {

@@ -73,6 +73,10 @@ static void on_trace(sim_node *node, const chd_trace *trace)
             sim_oracle_began(node, origin, trace->a);
         }
     }
+    if (trace->code == CHD_TRACE_PEER_SETTLED) {
+        sim_oracle_settles(
+            node, sim_ledger_find(&node->world->ledger, trace->node), trace->b);
+    }
     const sim_transcript *transcript = &node->world->transcript;
     if (transcript->on && (transcript->debug || level <= CHD_LEVEL_INFO)) {
         print_trace(node, trace);
@@ -158,6 +162,14 @@ static void feed(sim_node *node, const chd_input *input)
 
 /* --- inputs --------------------------------------------------------------- */
 
+/* Records that members sent, those that it had included. */
+static uint64_t records_of(const sim_node *node)
+{
+    const chd_stats *stats = chd_core_stats(node->core);
+
+    return stats->repaired + stats->duplicates;
+}
+
 static void feed_arrival(sim_node *node, sim_arrival *arrival)
 {
     const sim_conn *conn = arrival->conn;
@@ -171,8 +183,12 @@ static void feed_arrival(sim_node *node, sim_arrival *arrival)
             arrival->dialled && conn->open ? conn->peer : CHD_PEER_NONE,
     };
 
+    const uint64_t before = records_of(node);
     sim_oracle_fed(node, input.kind, bytes);
     feed(node, &input);
+    if (input.kind == CHD_IN_CONTROL) {
+        sim_oracle_took(node, bytes, records_of(node) > before);
+    }
     sim_arrival_done(arrival);
 }
 

@@ -58,6 +58,8 @@ struct sim_world {
     uint64_t conn_count;
     uint64_t conn_cap;
     uint64_t blocked_until_ns[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
+    /* when connections between two were last cut; 0: never */
+    uint64_t cut_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     uint64_t item_number;
     uint64_t digest; /* of every action so far */
     uint64_t actions;
