@@ -78,7 +78,7 @@ void sim_oracle_turn(sim_node *node, bool idle);
 void sim_oracle_freezes(sim_node *node);
 
 /* A node takes another for dead and settled, as nobody heard it for so long. */
-void sim_oracle_settles(sim_node *node, uint32_t origin, uint64_t silent_ms);
+void sim_oracle_settles(sim_node *node, uint32_t index, uint64_t silent_ms);
 
 /* A session of a node was sent something. */
 void sim_oracle_sent(sim_node *node, const sim_stream *stream);
