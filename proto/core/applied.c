@@ -319,10 +319,7 @@ static void prompt(chd_core *core, chd_session *session, uint32_t index,
     }
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
     chd_local_pack_bare(&pack, CHD_LOCAL_PROMPT);
-    const chd_bytes bytes = chd_out_keep(out, &pack);
-    chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
-    action->session = index;
-    action->bytes = bytes;
+    chd_core_tell(index, &pack, out);
     session->prompted_ns = core->now.mono_ns;
 }
 
@@ -424,10 +421,7 @@ static void await_turn(chd_core *core, chd_await *await, chd_out *out)
     }
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
     chd_local_pack_request(&pack, CHD_LOCAL_AWAITED, await->request);
-    const chd_bytes bytes = chd_out_keep(out, &pack);
-    chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
-    action->session = await->session;
-    action->bytes = bytes;
+    chd_core_tell(await->session, &pack, out);
     await->used = false;
     core->confirms->await_count--;
 }

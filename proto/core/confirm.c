@@ -210,14 +210,6 @@ chd_err chd_core_on_applied(chd_core *core, const chd_mesh_header *header,
 
 /* --- answers -------------------------------------------------------------- */
 
-static void send_answer(uint32_t index, const chd_pack *pack, chd_out *out)
-{
-    const chd_bytes bytes = chd_out_keep(out, pack);
-    chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
-    action->session = index;
-    action->bytes = bytes;
-}
-
 void chd_core_refuse_ask(const chd_local_ask *ask, uint32_t index, chd_out *out)
 {
     const chd_local_confirmed answer = {.request = ask->request,
@@ -226,7 +218,7 @@ void chd_core_refuse_ask(const chd_local_ask *ask, uint32_t index, chd_out *out)
     const size_t at = chd_local_confirmed_open(&pack, &answer);
 
     chd_local_confirmed_close(&pack, at, 0);
-    send_answer(index, &pack, out);
+    chd_core_tell(index, &pack, out);
 }
 
 static void end_confirm(chd_core *core, chd_confirm *confirm)
@@ -311,7 +303,7 @@ static void answer(chd_core *core, chd_confirm *confirm,
         }
     }
     chd_local_confirmed_close(&pack, at, count);
-    send_answer(confirm->session, &pack, out);
+    chd_core_tell(confirm->session, &pack, out);
     end_confirm(core, confirm);
 }
 

@@ -144,20 +144,13 @@ static bool has_credit(const chd_session *session)
            CHD_SESSION_WINDOW_BYTES;
 }
 
-static void send_local(chd_out *out, uint32_t session, chd_bytes bytes)
-{
-    chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
-    action->session = session;
-    action->bytes = bytes;
-}
-
 void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out)
 {
     chd_session *session = &core->sessions[index];
     chd_pack pack = chd_out_pack(out, FRAME_SLACK);
 
     chd_local_pack_receipt(&pack, &session->receipt);
-    send_local(out, index, chd_out_keep(out, &pack));
+    chd_core_tell(index, &pack, out);
     session->receipt_due = false;
     session->unreceipted = 0;
 }
@@ -214,9 +207,8 @@ static void send_reset(chd_core *core, uint32_t index, chd_reset_reason reason,
     chd_pack pack = chd_out_pack(out, FRAME_SLACK + names->encoded.len);
 
     chd_local_pack_reset(&pack, &reset);
-    const chd_bytes bytes = chd_out_keep(out, &pack);
-    send_local(out, index, bytes);
-    session->sent_bytes += bytes.len;
+    chd_core_tell(index, &pack, out);
+    session->sent_bytes += pack.len;
     session->passed.reset_bytes = session->sent_bytes;
     core->stats.resets++;
     chd_core_trace(out, CHD_TRACE_SESSION_RESET, NULL, index, (uint64_t)reason);
@@ -243,11 +235,10 @@ static void send_batch(chd_core *core, uint32_t index, chd_log_entry *entry,
              entry->origin == origin);
 
     chd_local_events_close(&pack, array_at, count, session->cursor.number + 1);
-    const chd_bytes bytes = chd_out_keep(out, &pack);
-    send_local(out, index, bytes);
+    chd_core_tell(index, &pack, out);
     session->position += count;
     session->delivered += count;
-    session->sent_bytes += bytes.len;
+    session->sent_bytes += pack.len;
     core->stats.delivered += count;
 }
 
@@ -276,7 +267,7 @@ static void send_fresh(chd_core *core, uint32_t index, chd_out *out)
     chd_pack pack = chd_out_pack(out, FRAME_SLACK);
     chd_local_pack_fresh(&pack, session->fresh_c0,
                          chd_since(core->now.mono_ns, session->fresh_ns));
-    send_local(out, index, chd_out_keep(out, &pack));
+    chd_core_tell(index, &pack, out);
     session->fresh_due = false;
     session->fresh_sent_ns = core->now.mono_ns;
 }
@@ -373,7 +364,7 @@ static bool report_replicated(chd_core *core, uint32_t index, chd_out *out)
     }
     chd_pack pack = chd_out_pack(out, FRAME_SLACK);
     chd_local_pack_replicated(&pack, session->marks[done - 1].request);
-    send_local(out, index, chd_out_keep(out, &pack));
+    chd_core_tell(index, &pack, out);
     session->mark_count -= done;
     memmove(session->marks, session->marks + done,
             session->mark_count * sizeof(chd_mark_seq));

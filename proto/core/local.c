@@ -4,14 +4,6 @@
 /* The largest answer besides REPORT and RESET. */
 #define ANSWER_BYTES_MAX (256 + 4 * CHD_NAME_BYTES_MAX + CHD_TEXT_BYTES_MAX)
 
-static void send(uint32_t index, const chd_pack *pack, chd_out *out)
-{
-    const chd_bytes bytes = chd_out_keep(out, pack);
-    chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
-    action->session = index;
-    action->bytes = bytes;
-}
-
 /* The session is over here; its number may be given to another. */
 static void end_session(chd_core *core, uint32_t index)
 {
@@ -29,7 +21,7 @@ static void fail(chd_core *core, uint32_t index, chd_local_error code,
     chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
 
     chd_local_pack_error(&pack, code, text);
-    send(index, &pack, out);
+    chd_core_tell(index, &pack, out);
     chd_out_add(out, CHD_ACT_SESSION_CLOSE)->session = index;
     core->stats.sessions_refused++;
     chd_core_trace_text(out, CHD_TRACE_SESSION_REFUSED, NULL, index, code,
@@ -122,7 +114,7 @@ static void on_hello(chd_core *core, uint32_t index,
     };
     chd_pack pack = chd_out_pack(out, ANSWER_BYTES_MAX);
     chd_local_pack_welcome(&pack, &welcome);
-    send(index, &pack, out);
+    chd_core_tell(index, &pack, out);
 }
 
 /* A subscription begins with a RESET of what it covers: whatever happened to
@@ -146,7 +138,7 @@ static void confirm_subscription(chd_core *core, uint32_t index,
     session->sent_bytes += pack.len;
     session->passed.reset_bytes = session->sent_bytes;
     core->stats.resets++;
-    send(index, &pack, out);
+    chd_core_tell(index, &pack, out);
 }
 
 /* Returns false when there are too many, and the session has ended. */
@@ -330,7 +322,7 @@ static void on_ping(chd_core *core, uint32_t index, uint64_t c0, chd_out *out)
 
     chd_local_pack_pong(&pack, c0, core->sessions[index].position,
                         chd_core_next_of(core, index));
-    send(index, &pack, out);
+    chd_core_tell(index, &pack, out);
     note_fresh(core, index, c0);
 }
 
@@ -350,7 +342,7 @@ static void on_status(chd_core *core, uint32_t index, uint64_t request,
         count++;
     }
     chd_local_report_close(&pack, array_at, count);
-    send(index, &pack, out);
+    chd_core_tell(index, &pack, out);
 }
 
 static void on_greeted(chd_core *core, uint32_t index, const chd_local *message,

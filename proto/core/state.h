@@ -417,5 +417,7 @@ void chd_core_malformed(chd_core *core, uint64_t sender, chd_err err,
 void chd_core_send(chd_core *core, const chd_peer *peer, const chd_pack *pack,
                    chd_out *out);
 void chd_core_reply(uint64_t route, const chd_pack *pack, chd_out *out);
+/* The same for a session. */
+void chd_core_tell(uint32_t index, const chd_pack *pack, chd_out *out);
 
 #endif

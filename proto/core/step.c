@@ -153,3 +153,11 @@ void chd_core_reply(uint64_t route, const chd_pack *pack, chd_out *out)
     action->route = route;
     action->bytes = bytes;
 }
+
+void chd_core_tell(uint32_t index, const chd_pack *pack, chd_out *out)
+{
+    const chd_bytes bytes = chd_out_keep(out, pack);
+    chd_action *action = chd_out_add(out, CHD_ACT_SESSION_SEND);
+    action->session = index;
+    action->bytes = bytes;
+}
