@@ -403,6 +403,30 @@ chd_bytes rig_messages(uint8_t *buf, uint64_t node, uint64_t first,
     return events_of(buf, node, first, last, &event);
 }
 
+chd_bytes rig_repair(uint8_t *buf, uint64_t node, uint64_t origin,
+                     uint64_t first, uint64_t last)
+{
+    const chd_mesh_header header = rig_header(node, CHD_MESH_REPAIR);
+    const chd_mesh_repair answer = {
+        .origin = origin, .first = first, .last = last, .held = last};
+    chd_repair_writer writer;
+    chd_pack pack;
+
+    chd_pack_init(&pack, buf, CHD_FRAME_BYTES_MAX);
+    chd_mesh_repair_open(&pack, &header, &answer, &writer);
+    for (uint64_t seq = first; seq <= last; seq++) {
+        const chd_event event = {
+            .seq = seq,
+            .kind = CHD_KIND_INVALIDATE,
+            .target_kind = CHD_TARGET_ALL,
+            .topic = chd_bytes_str("t"),
+        };
+        chd_event_pack(&pack, &event);
+    }
+    chd_mesh_repair_close(&pack, &writer, last, (uint32_t)(last - first + 1));
+    return chd_pack_bytes(&pack);
+}
+
 void rig_join(rig *bench, uint64_t node, uint8_t number)
 {
     static uint8_t buf[CHD_FRAME_BYTES_MAX];

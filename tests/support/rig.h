@@ -104,6 +104,10 @@ chd_bytes rig_events(uint8_t *buf, uint64_t node, uint64_t first,
 chd_bytes rig_messages(uint8_t *buf, uint64_t node, uint64_t first,
                        uint64_t last);
 
+/* node has origin's invalidations first..last, and no more, and sends them. */
+chd_bytes rig_repair(uint8_t *buf, uint64_t node, uint64_t origin,
+                     uint64_t first, uint64_t last);
+
 /* Introduce a node and let its beacon come: it is a live member. */
 void rig_join(rig *bench, uint64_t node, uint8_t number);
 

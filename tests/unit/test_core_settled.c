@@ -77,25 +77,7 @@ static void tell(uint64_t sender, uint64_t t0, uint64_t seq)
 /* 78 answers with 77's invalidations 1 to last. */
 static void repair(uint64_t last)
 {
-    const chd_mesh_header header = rig_header(78, CHD_MESH_REPAIR);
-    const chd_mesh_repair answer = {
-        .origin = 77, .first = 1, .last = last, .held = last};
-    chd_repair_writer writer;
-    chd_pack pack;
-
-    chd_pack_init(&pack, buf, sizeof(buf));
-    chd_mesh_repair_open(&pack, &header, &answer, &writer);
-    for (uint64_t seq = 1; seq <= last; seq++) {
-        const chd_event event = {
-            .seq = seq,
-            .kind = CHD_KIND_INVALIDATE,
-            .target_kind = CHD_TARGET_ALL,
-            .topic = chd_bytes_str("t"),
-        };
-        chd_event_pack(&pack, &event);
-    }
-    chd_mesh_repair_close(&pack, &writer, last, (uint32_t)last);
-    rig_control(bench, CHD_PEER_NONE, chd_pack_bytes(&pack));
+    rig_control(bench, CHD_PEER_NONE, rig_repair(buf, 78, 77, 1, last));
     rig_turn(bench);
 }
 
