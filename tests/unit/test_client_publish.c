@@ -69,6 +69,27 @@ Test(client_publish, an_update_brings_its_value_and_a_message_has_no_target)
     coherd_close(&client);
 }
 
+/* Nothing else wakes the background thread: the sidecar pings once a minute,
+ * and gives no receipts. */
+Test(client_publish, the_end_of_a_burst_arrives_without_another_call)
+{
+    const coherd_target target = coherd_key("1");
+
+    sidecar.ping_ms = 60000;
+    sidecar.no_receipts = true;
+    fake_start(&sidecar);
+    coherd_client *client = open_client(COHERD_THREADED);
+    uint64_t expected = sidecar.seq;
+    for (int burst = 0; burst < 50; burst++) {
+        for (int i = 0; i < 100; i++, expected++) {
+            cr_assert_eq(coherd_invalidate(client, "t", &target, 1, NULL, NULL),
+                         COHERD_OK);
+        }
+        FAKE_WAIT(&sidecar, sidecar.seq == expected);
+    }
+    coherd_close(&client);
+}
+
 Test(client_publish, what_was_published_while_detached_arrives_in_order)
 {
     char text[32];
