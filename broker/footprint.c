@@ -7,9 +7,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* 256 messages of libzmq are 16 KiB, and aligned. */
+#define OWN_PAGES_JOINING (17 * 1024)
+#define OWN_PAGES (4 * 1024 * 1024)
+
 void chd_footprint_one_heap(void)
 {
     (void)mallopt(M_ARENA_MAX, 1);
+}
+
+void chd_footprint_joining(bool joining)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, joining ? OWN_PAGES_JOINING : OWN_PAGES);
 }
 
 static int trim_object(struct dl_phdr_info *object, size_t size, void *arg)

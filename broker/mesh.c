@@ -5,6 +5,7 @@
 #include <zmq.h>
 
 #include "broker/entropy.h"
+#include "broker/footprint.h"
 #include "broker/zsocket.h"
 
 /* Messages and bytes that one turn takes from one socket, so that a flood
@@ -29,8 +30,10 @@ struct chd_mesh_io {
     chd_zsocket pub;
     chd_zsocket sub;
     chd_zsocket control;
-    peer_link *links;  /* by peer */
-    uint64_t asked_ns; /* when all sockets were asked */
+    peer_link *links;   /* by peer */
+    uint64_t asked_ns;  /* when all sockets were asked       */
+    bool joining;       /* a link was dialled not long ago         */
+    uint64_t joined_ns; /* since when none was; 0: not noticed yet */
 };
 
 static bool open_sockets(chd_mesh_io *mesh)
@@ -218,6 +221,28 @@ void chd_mesh_io_receive(chd_mesh_io *mesh)
     }
 }
 
+/* How long a link may take to be used. */
+#define JOINING (10 * CHD_SECOND)
+
+static void begin_joining(chd_mesh_io *mesh)
+{
+    if (!mesh->joining) {
+        chd_footprint_joining(true);
+    }
+    mesh->joining = true;
+    mesh->joined_ns = 0;
+}
+
+static void end_joining(chd_mesh_io *mesh, chd_now now)
+{
+    if (mesh->joined_ns == 0) {
+        mesh->joined_ns = now.mono_ns;
+    } else if (chd_elapsed(now.mono_ns, mesh->joined_ns, JOINING)) {
+        mesh->joining = false;
+        chd_footprint_joining(false);
+    }
+}
+
 bool chd_mesh_io_settle(chd_mesh_io *mesh, chd_now now)
 {
     chd_zsocket *sockets[] = {&mesh->pub, &mesh->sub, &mesh->control};
@@ -226,6 +251,9 @@ bool chd_mesh_io_settle(chd_mesh_io *mesh, chd_now now)
 
     if (all) {
         mesh->asked_ns = now.mono_ns;
+        if (mesh->joining) {
+            end_joining(mesh, now);
+        }
     }
     for (size_t i = 0; i < CHD_COUNT(sockets); i++) {
         if (all || sockets[i]->ready || sockets[i]->touched) {
@@ -354,6 +382,7 @@ void chd_mesh_io_dial(chd_mesh_io *mesh, uint32_t peer,
 
     chd_mesh_io_hang_up(mesh, peer);
     touch(mesh);
+    begin_joining(mesh);
     if (connect_link(mesh, peer, endpoint)) {
         mesh->links[peer].dialled = true;
         mesh->options.tally->mesh_dials++;

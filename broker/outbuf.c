@@ -63,11 +63,12 @@ chd_outbuf_state chd_outbuf_flush(chd_outbuf *buf, int fd, uint64_t *written)
         buf->from += (size_t)sent;
         *written += (uint64_t)sent;
     }
-    buf->from = 0;
-    buf->to = 0;
-    if (buf->cap > CAP_KEPT) {
+    /* A burst that goes on will need it again at once. */
+    if (buf->cap > CAP_KEPT && buf->to <= buf->cap / 8) {
         chd_outbuf_fini(buf);
     }
+    buf->from = 0;
+    buf->to = 0;
     return CHD_OUTBUF_EMPTY;
 }
 

@@ -1,6 +1,6 @@
 /* outbuf.h - bytes that wait to be written to a stream socket.
  *
- * Owns:   its memory; given back when it is empty and was large.
+ * Owns:   its memory; given back when it is large and little was in it.
  */
 #ifndef CHD_BROKER_OUTBUF_H
 #define CHD_BROKER_OUTBUF_H

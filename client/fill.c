@@ -78,6 +78,10 @@ static void raise_events(coherd_client *client, const chd_local_events *events)
     chd_bytes record;
 
     pthread_mutex_lock(&client->floors_mutex);
+    if (!client->fills_begun && !events->demands) {
+        chd_fills_passed(client->fills, events->hlc);
+        records.len = 0;
+    }
     while (chd_mesh_record_next(&records, &event, &record)) {
         chd_fills_event(client->fills, now_ns, &event);
         chd_again_add(client->again, now_ns, events->origin, &event);
@@ -204,6 +208,7 @@ coherd_err chd_floors_begin(coherd_client *client, const char *topic,
 {
     pthread_mutex_lock(&client->floors_mutex);
     const bool hearing = client->hearing;
+    client->fills_begun = true;
     const bool subscribed =
         chd_fills_begin(client->fills, chd_bytes_of(topic, topic_len),
                         chd_bytes_of(key, key_len), fill);

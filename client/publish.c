@@ -174,9 +174,10 @@ static bool publish_locked(coherd_client *client, const publish_job *job,
         *err = COHERD_ERR_MODE;
         return true;
     }
-    begin_wait(waiter, options);
-    *err = put_in_time(client, job, options->wait,
-                       blocks ? waiter->deadline_ns : 0);
+    if (blocks) {
+        begin_wait(waiter, options);
+    }
+    *err = put_in_time(client, job, options->wait, waiter->deadline_ns);
     if (*err != COHERD_OK || !waits) {
         chd_transport_flush_published(client);
         return true;

@@ -139,15 +139,16 @@ void chd_transport_flush(coherd_client *client)
 
 void chd_transport_flush_published(coherd_client *client)
 {
+    const bool may_wait = client->options.mode == COHERD_THREADED &&
+                          chd_client_unsent_bytes(client->engine) < WRITE_BYTES;
+
+    if (client->writable_wanted || (may_wait && client->event_raised)) {
+        return; /* the socket is full, and whoever watches it goes on; or the
+                   background thread was woken already */
+    }
     const uint64_t now_ns = chd_lib_now_ns();
     const uint64_t spent_ns = now_ns + WRITES_AT_ONCE * WRITE_NS;
-
-    if (client->writable_wanted) {
-        return; /* the socket is full, and whoever watches it goes on */
-    }
-    if (client->writes_ns > spent_ns &&
-        client->options.mode == COHERD_THREADED &&
-        chd_client_unsent_bytes(client->engine) < WRITE_BYTES) {
+    if (may_wait && client->writes_ns > spent_ns) {
         chd_transport_raise(client);
         return;
     }

@@ -116,6 +116,7 @@ static void attach(coherd_cache *cache)
     pthread_mutex_lock(&client->caches_mutex);
     cache->next = client->caches;
     client->caches = cache;
+    atomic_store(&client->caches_made, true);
     pthread_mutex_unlock(&client->caches_mutex);
 }
 
@@ -407,6 +408,10 @@ static bool is_of(const coherd_cache *cache, const char *topic, size_t len)
 
 void chd_caches_event(coherd_client *client, const coherd_event *event)
 {
+    /* A cache that is made meanwhile has nothing in it yet. */
+    if (!atomic_load(&client->caches_made)) {
+        return;
+    }
     pthread_mutex_lock(&client->caches_mutex);
     for (coherd_cache *c = client->caches; c != NULL; c = c->next) {
         if (is_of(c, event->topic, event->topic_len)) {

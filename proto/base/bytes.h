@@ -25,6 +25,15 @@ static inline chd_bytes chd_bytes_str(const char *text)
     return (chd_bytes){(const uint8_t *)text, strlen(text)};
 }
 
+/* Read eight bytes in network order. */
+static inline uint64_t chd_load64(const uint8_t *at)
+{
+    return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 |
+           (uint64_t)at[2] << 40 | (uint64_t)at[3] << 32 |
+           (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
+           (uint64_t)at[6] << 8 | at[7];
+}
+
 static inline bool chd_bytes_equal(chd_bytes a, chd_bytes b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);

@@ -312,6 +312,7 @@ static void ping(chd_core *core, chd_peer *peer, chd_out *out)
     chd_mesh_pack_ping(&pack, &header, &message);
     chd_core_send(core, peer, &pack, out);
     core->stats.pings_sent++;
+    peer->pinged_ns = core->now.mono_ns;
     /* With the next beacon, so that one turn in each interval pings everybody:
      * waking up for each member costs more than pinging it. */
     peer->ping_due_ns = chd_max_u64(
@@ -319,13 +320,30 @@ static void ping(chd_core *core, chd_peer *peer, chd_out *out)
         chd_after(core->now.mono_ns, core->config.ping_interval / 2));
 }
 
+void chd_core_ping_back(chd_core *core, chd_peer *peer, chd_out *out)
+{
+    const uint64_t interval = core->config.ping_interval;
+
+    if (!chd_elapsed(core->now.mono_ns, peer->pinged_ns, interval / 2)) {
+        return;
+    }
+    ping(core, peer, out);
+    /* The next one follows the next of theirs, while they come. */
+    peer->ping_due_ns = chd_after(core->now.mono_ns, interval + interval / 4);
+}
+
 /* A link that carries control messages but no beacons is dialled again, at
  * growing intervals: what takes long to connect must get the time. */
 static void mend_events_link(chd_core *core, chd_peer *peer, hellos *said,
                              chd_out *out)
 {
+    /* Who is told that we hear it spares beacons. */
+    const uint64_t rest = peer->state == CHD_MEMBER_LIVE
+                              ? CHD_BEACON_REST * core->config.ping_interval
+                              : 0;
+
     if (!chd_elapsed(core->now.mono_ns, peer->events_heard_ns,
-                     silent_span(core)) ||
+                     silent_span(core) + rest) ||
         core->now.mono_ns < peer->dial_due_ns) {
         return;
     }

@@ -34,6 +34,7 @@ typedef struct chd_peer {
     chd_name name; /* of the node, as the next   */
     chd_name region;
     chd_name release;
+    uint64_t route;   /* by which it said HELLO     */
     uint64_t version; /* that both sides speak      */
     uint64_t head;    /* highest sequence it claims */
     uint64_t acknowledged_ns;
@@ -49,6 +50,7 @@ typedef struct chd_peer {
     uint64_t left_ns;         /* when it said goodbye                    */
     uint64_t dial_due_ns;     /* when to dial (again) without an answer  */
     uint64_t ping_due_ns;
+    uint64_t pinged_ns;
     uint64_t unacked_bytes;    /* of its events that we did not acknowledge */
     uint32_t unacked_messages; /* likewise */
     bool lagging;          /* does not count for the pace until it caught up */

@@ -24,7 +24,7 @@
 /* How long an unproven claim may be ahead of what is on its way. */
 #define CLAIM_PATIENCE (100 * CHD_MS)
 
-chd_repair *chd_core_repair_of(chd_core *core, uint64_t origin)
+static chd_repair *place_of(chd_core *core, uint64_t origin)
 {
     for (uint32_t i = 0; i < CHD_REPAIRS_MAX; i++) {
         if (core->repairs[i].origin == origin) {
@@ -32,6 +32,19 @@ chd_repair *chd_core_repair_of(chd_core *core, uint64_t origin)
         }
     }
     return NULL;
+}
+
+chd_repair *chd_core_repair_of(chd_core *core, uint64_t origin)
+{
+    /* Nearly always there is none, and looking would take the time of the
+     * message that asks. */
+    return core->repair_count == 0 ? NULL : place_of(core, origin);
+}
+
+static void end(chd_core *core, chd_repair *repair)
+{
+    repair->origin = 0;
+    core->repair_count--;
 }
 
 static uint64_t round_trip(const chd_core *core, uint64_t node)
@@ -58,10 +71,11 @@ chd_repair *chd_core_claim(chd_core *core, const chd_claim *claim)
         return repair;
     }
     if (repair == NULL) {
-        repair = chd_core_repair_of(core, 0);
+        repair = place_of(core, 0);
         if (repair == NULL) {
             return NULL;
         }
+        core->repair_count++;
         *repair = (chd_repair){
             .origin = claim->origin,
             .window = {.base = origin->received, .high = origin->received},
@@ -107,7 +121,7 @@ void chd_core_repairs_forget(chd_core *core)
         if (repair->origin != 0 &&
             chd_vector_find(core->vector, repair->origin) == NULL) {
             chd_hold_drop(&core->hold, repair->origin, CHD_SEQ_MAX);
-            repair->origin = 0;
+            end(core, repair);
         }
     }
 }
@@ -130,7 +144,7 @@ void chd_core_repair_settle(chd_core *core, chd_repair *repair, chd_out *out)
     if (repair->asked != 0) {
         chd_out_trace(out, &trace);
     }
-    repair->origin = 0;
+    end(core, repair);
 }
 
 /* --- asking --------------------------------------------------------------- */

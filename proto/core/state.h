@@ -104,6 +104,7 @@ struct chd_core {
     uint64_t hlc;
 
     chd_repair *repairs; /* CHD_REPAIRS_MAX */
+    uint32_t repair_count; /* open ones */
     chd_hold hold;
     chd_pace pace;
     chd_confirms *confirms;
@@ -122,11 +123,13 @@ struct chd_core {
     bool degraded;
     bool left; /* said goodbye; nothing follows              */
     bool listed_once;
-    bool peers_changed;    /* look at the peers at this turn's end       */
-    bool more;             /* there was no room for all that is due      */
-    uint64_t peers_due_ns; /* when to look at the peers next             */
-    uint64_t beacon_due_ns;
-    uint64_t drain_due_ns; /* when draining ends at the latest           */
+    bool peers_changed;     /* look at the peers at this turn's end       */
+    bool more;              /* there was no room for all that is due      */
+    uint64_t peers_due_ns;  /* when to look at the peers next             */
+    uint64_t beacon_due_ns; /* of each, sent or spared                      */
+    uint64_t beacon_head;   /* what the last one said                       */
+    uint32_t beacons_alike; /* that were due since that was new             */
+    uint64_t drain_due_ns;  /* when draining ends at the latest           */
     uint64_t dns_count;
     uint64_t surplus; /* listed addresses that the table has no room for */
     uint64_t dns_answer_ns;
@@ -159,6 +162,9 @@ struct chd_core {
 /* A link that brought nothing for this many ping intervals is silent. */
 #define CHD_SILENT_PINGS 5
 
+/* While beacons say nothing new, one of so many goes out. */
+#define CHD_BEACON_REST 4
+
 /* Inputs, one function each; step.c dispatches. */
 void chd_core_on_listed(chd_core *core, const chd_input *input, chd_out *out);
 void chd_core_on_broadcast(chd_core *core, chd_bytes message, chd_out *out);
@@ -176,6 +182,8 @@ void chd_core_on_turn_end(chd_core *core, chd_out *out);
 void chd_core_member_hello(chd_core *core, chd_peer *peer,
                            const chd_mesh_header *header,
                            const chd_mesh_hello *hello, chd_out *out);
+/* Ping a member that has just pinged us, if that is due before long. */
+void chd_core_ping_back(chd_core *core, chd_peer *peer, chd_out *out);
 /* Something arrived from the node. */
 void chd_core_member_heard(chd_core *core, chd_peer *peer, bool on_events,
                            chd_out *out);

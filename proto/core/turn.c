@@ -45,6 +45,33 @@ static void beacon(chd_core *core, chd_mesh_type type, chd_out *out)
     chd_out_add(out, CHD_ACT_BROADCAST)->bytes = bytes;
 }
 
+static bool is_heard_by_all(const chd_core *core)
+{
+    for (uint32_t i = 0; i < core->peers.high; i++) {
+        const chd_peer *peer = &core->peers.all[i];
+        if (peer->used && peer->node != 0 && !peer->leaving &&
+            !peer->hears_us) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* When everybody hears us, and has been told of the last event, fewer beacons
+ * say as much: what they repeat is in each PONG, too. */
+static bool is_beacon_spared(chd_core *core)
+{
+    const bool news = core->sent != core->beacon_head;
+    uint32_t said = core->beacons_alike;
+
+    core->beacon_head = core->sent;
+    if (news || !is_heard_by_all(core)) {
+        said = 0;
+    }
+    core->beacons_alike = said + 1;
+    return said >= CHD_BEACON_REST && said % CHD_BEACON_REST != 0;
+}
+
 static void beacon_turn(chd_core *core, chd_out *out)
 {
     const uint64_t interval = core->config.ping_interval;
@@ -53,7 +80,9 @@ static void beacon_turn(chd_core *core, chd_out *out)
         !chd_out_has_room(out, 1, CHD_PING_BYTES_MAX)) {
         return;
     }
-    beacon(core, CHD_MESH_BEACON, out);
+    if (!is_beacon_spared(core)) {
+        beacon(core, CHD_MESH_BEACON, out);
+    }
     /* Up to an eighth early, so that a fleet that started together does not go
      * on in step. */
     core->beacon_due_ns =

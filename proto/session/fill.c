@@ -303,6 +303,11 @@ void chd_fills_event(chd_fills *fills, uint64_t now_ns, const chd_event *event)
     }
 }
 
+void chd_fills_passed(chd_fills *fills, uint64_t hlc)
+{
+    fills->hlc = chd_max_u64(fills->hlc, hlc);
+}
+
 void chd_fills_reset(chd_fills *fills, const chd_filter *filter)
 {
     fills->position++;

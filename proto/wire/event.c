@@ -1,5 +1,7 @@
 #include "proto/wire/event.h"
 
+#include "proto/wire/usual.h"
+
 #define RECORD_FIELDS 8
 #define PUBLICATION_FIELDS 2 /* client, number: in most records */
 #define KNOWN_FIELDS (RECORD_FIELDS + PUBLICATION_FIELDS)
@@ -183,6 +185,9 @@ static void scan_body(chd_scan *scan, chd_event *event, uint64_t kind)
 
 void chd_event_scan(chd_scan *scan, chd_event *event)
 {
+    if (chd_usual_record(scan, event)) {
+        return;
+    }
     const uint32_t fields = chd_scan_array(scan, UINT32_MAX);
 
     event->seq = chd_scan_uint(scan, CHD_SEQ_MAX);
@@ -207,6 +212,9 @@ void chd_event_scan(chd_scan *scan, chd_event *event)
 
 void chd_item_scan(chd_scan *scan, chd_event *item)
 {
+    if (chd_usual_item(scan, item)) {
+        return;
+    }
     const uint32_t fields = chd_scan_array(scan, UINT32_MAX);
 
     item->seq = 0;

@@ -60,12 +60,6 @@ static void check_item(chd_scan *scan)
     chd_item_scan(scan, &item);
 }
 
-static void check_record(chd_scan *scan)
-{
-    chd_event event;
-    chd_event_scan(scan, &event);
-}
-
 static void check_member(chd_scan *scan)
 {
     chd_member_report member;
@@ -230,12 +224,30 @@ static uint32_t scan_receipt(chd_scan *scan, chd_local_receipt *receipt)
     return 3;
 }
 
+static void scan_records(chd_scan *scan, chd_local_events *events)
+{
+    const uint32_t count = chd_scan_array(scan, UINT32_MAX);
+    const uint8_t *start = scan->at;
+
+    events->hlc = 0;
+    events->demands = false;
+    for (uint32_t i = 0; i < count && scan->err == CHD_OK; i++) {
+        chd_event event;
+        chd_event_scan(scan, &event);
+        if (scan->err == CHD_OK && event.kind != CHD_KIND_MESSAGE) {
+            events->hlc = chd_max_u64(events->hlc, event.hlc);
+            events->demands |= event.version > 0 || event.again_ms > 0;
+        }
+    }
+    events->records = (chd_local_list){count, chd_scan_since(scan, start)};
+}
+
 static uint32_t scan_events(chd_scan *scan, uint32_t fields,
                             chd_local_events *events)
 {
     events->position = chd_scan_uint(scan, CHD_SEQ_MAX);
     events->origin = chd_node_scan(scan);
-    scan_list(scan, UINT32_MAX, 1, check_record, &events->records);
+    scan_records(scan, events);
     return scan_number(scan, fields, 3, &events->next);
 }
 

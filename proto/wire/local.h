@@ -144,6 +144,9 @@ typedef struct chd_local_events {
     chd_local_list records; /* walk with chd_mesh_record_next */
     uint64_t next; /* where in the sidecar's log the stream goes on behind
                       this message; 0: it cannot be resumed here        */
+    uint64_t hlc;  /* the latest of its invalidations and updates; not
+                      written                                           */
+    bool demands;  /* some event has a version or comes again; likewise */
 } chd_local_events;
 
 typedef struct chd_local_reset {

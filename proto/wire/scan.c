@@ -46,14 +46,6 @@ static inline const uint8_t *take(chd_scan *scan, size_t count)
     return taken;
 }
 
-static inline uint64_t load64(const uint8_t *at)
-{
-    return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 |
-           (uint64_t)at[2] << 40 | (uint64_t)at[3] << 32 |
-           (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
-           (uint64_t)at[6] << 8 | at[7];
-}
-
 /* Take an integer of width bytes, at most eight, in network order. */
 static inline uint64_t take_number(chd_scan *scan, size_t width)
 {
@@ -62,7 +54,7 @@ static inline uint64_t take_number(chd_scan *scan, size_t width)
 
     if (width > 0 && chd_scan_left(scan) >= sizeof(number)) {
         scan->at += width;
-        return load64(at) >> (64 - 8 * width);
+        return chd_load64(at) >> (64 - 8 * width);
     }
     at = take(scan, width);
     for (size_t i = 0; at != NULL && i < width; i++) {

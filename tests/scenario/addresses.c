@@ -46,21 +46,22 @@ static void two_of_one_node(sim_world *world)
     world->dns.listed[1] = true;
     sim_link_cut(world, world->nodes[0], second);
     story_until(world, 40000);
-    story_expect(world, "[ 7331ms] node-1 peer_redialled node-2 silent_ms=2597 "
-                        "attempts=1\n"
-                        "[ 9881ms] node-2 peer_deaf_to_us node-1 silent_ms=213 "
-                        "received=0\n"
-                        "[ 9882ms] node-1 peer_redialled node-2 silent_ms=5148 "
-                        "attempts=2\n"
-                        "[14319ms] node-1 peer_redialled node-2 silent_ms=9585 "
-                        "attempts=3\n"
-                        "[14325ms] node-1 peer_moved node-2 received=0 head=0\n"
-                        "[14325ms] node-1 peer_hello node-2 version=1 head=0\n"
-                        "[14479ms] node-1 peer_live node-2 received=0 head=0\n"
-                        "[14921ms] node-2 peer_hears_us node-1 silent_ms=135 "
-                        "received=0\n"
-                        "[24325ms] node-1 peer_forgotten at nobody "
-                        "silent_ms=10293 listed=0\n");
+    story_expect(world,
+                 "[ 8782ms] node-1 peer_redialled node-2 silent_ms=4515 "
+                 "attempts=1\n"
+                 "[11000ms] node-2 peer_deaf_to_us node-1 silent_ms=212 "
+                 "received=0\n"
+                 "[11508ms] node-1 peer_redialled node-2 silent_ms=7241 "
+                 "attempts=2\n"
+                 "[16624ms] node-1 peer_redialled node-2 silent_ms=12358 "
+                 "attempts=3\n"
+                 "[16630ms] node-1 peer_moved node-2 received=0 head=0\n"
+                 "[16630ms] node-1 peer_hello node-2 version=1 head=0\n"
+                 "[16706ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[17000ms] node-2 peer_hears_us node-1 silent_ms=292 "
+                 "received=0\n"
+                 "[26630ms] node-1 peer_forgotten at nobody "
+                 "silent_ms=10372 listed=0\n");
 }
 
 static void of_a_dead_node_given_to_another(sim_world *world)
@@ -90,11 +91,11 @@ static void of_a_dead_node_given_to_another(sim_world *world)
                  "[ 3195ms] node-1 peer_silent node-2 silent_ms=1343 "
                  "received=0\n"
                  "[ 3195ms] node-1 node_degraded node-2 members=1 missing=2\n"
-                 "[ 3196ms] node-3 peer_live node-1 received=0 head=0\n"
                  "[ 3201ms] node-1 peer_replaced node-2 received=0 head=0\n"
                  "[ 3201ms] node-1 peer_hello node-3 version=1 head=0\n"
                  "[ 3201ms] node-1 node_whole members=1 missing=1\n"
                  "[ 3443ms] node-1 peer_live node-3 received=0 head=0\n"
+                 "[ 3685ms] node-3 peer_live node-1 received=0 head=0\n"
                  "[ 4250ms] node-1 peer_settled node-2 received=0 "
                  "silent_ms=2397\n");
 }

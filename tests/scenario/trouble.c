@@ -190,7 +190,7 @@ static void one_way(sim_world *world)
                  "[ 4679ms] node-2 peer_silent node-1 silent_ms=2808 "
                  "received=0\n"
                  "[ 4679ms] node-2 node_degraded node-1 members=1 missing=1\n"
-                 "[ 6933ms] node-1 peer_deaf_to_us node-2 silent_ms=473 "
+                 "[ 6933ms] node-1 peer_deaf_to_us node-2 silent_ms=930 "
                  "received=0\n"
                  "[10001ms] node-2 peer_back node-1 silent_ms=8130 "
                  "received=0\n"
