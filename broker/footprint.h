@@ -1,4 +1,5 @@
-/* footprint.h - give memory back that only the start needed. */
+/* footprint.h - take little memory, and give back what only the start, or the
+ * joining of nodes, needed. */
 #ifndef CHD_BROKER_FOOTPRINT_H
 #define CHD_BROKER_FOOTPRINT_H
 

@@ -240,6 +240,7 @@ static void end_joining(chd_mesh_io *mesh, chd_now now)
     } else if (chd_elapsed(now.mono_ns, mesh->joined_ns, JOINING)) {
         mesh->joining = false;
         chd_footprint_joining(false);
+        chd_footprint_trim();
     }
 }
 

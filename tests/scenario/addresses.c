@@ -118,16 +118,16 @@ static void of_a_dead_node_added_to_a_living_one(sim_world *world)
                  "[ 2000ms] node-2 is killed\n"
                  "[ 2000ms] dns forgets node-2\n"
                  "[ 2272ms] node-1 peer_replaced node-2 received=0 head=0\n"
-                 "[ 4657ms] node-3 peer_silent node-2 silent_ms=2796 "
+                 "[ 4657ms] node-3 peer_silent node-2 silent_ms=2795 "
                  "received=0\n"
                  "[ 4657ms] node-3 node_degraded node-2 members=2 missing=1\n"
                  "[ 4657ms] node-3 peer_dialled node-2 listed=1 known=1\n"
                  "[ 4663ms] node-3 peer_is_self node-2 listed=1 known=0\n"
                  "[ 4663ms] node-3 node_whole members=1 missing=0\n"
-                 "[ 5107ms] node-3 peer_settled node-2 received=0 "
-                 "silent_ms=3246\n"
                  "[ 5537ms] node-1 peer_settled node-2 received=0 "
-                 "silent_ms=3677\n"
+                 "silent_ms=3676\n"
+                 "[ 5538ms] node-3 peer_settled node-2 received=0 "
+                 "silent_ms=3676\n"
                  "[302272ms] node-1 peer_dialled at node-3 listed=1 known=0\n");
 }
 

@@ -190,18 +190,18 @@ static void last_words_of_the_dead(sim_world *world)
                  "[ 4660ms] node-3 node_degraded node-1 members=2 missing=1\n"
                  "[ 5551ms] node-2 peer_settled node-1 received=1 "
                  "silent_ms=3520\n"
-                 "[ 5552ms] node-3 peer_settled node-1 received=1 "
-                 "silent_ms=3522\n"
+                 "[ 5616ms] node-3 peer_settled node-1 received=1 "
+                 "silent_ms=3586\n"
                  "[12000ms] node-3 peer_dead node-1 silent_ms=10172 "
                  "received=1\n"
                  "[12000ms] node-3 peer_forgotten node-1 silent_ms=10172 "
                  "listed=0\n"
                  "[12000ms] node-3 node_whole members=1 missing=0\n"
-                 "[12107ms] node-2 peer_dead node-1 silent_ms=10076 "
+                 "[12087ms] node-2 peer_dead node-1 silent_ms=10056 "
                  "received=1\n"
-                 "[12107ms] node-2 peer_forgotten node-1 silent_ms=10076 "
+                 "[12087ms] node-2 peer_forgotten node-1 silent_ms=10056 "
                  "listed=0\n"
-                 "[12107ms] node-2 node_whole members=1 missing=0\n");
+                 "[12087ms] node-2 node_whole members=1 missing=0\n");
 }
 
 static const story list[] = {

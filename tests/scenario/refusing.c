@@ -130,10 +130,10 @@ static void two_with_the_same_address(sim_world *world)
                  "[ 2284ms] node-3 peer_live node-1 received=0 head=0\n"
                  "[ 4785ms] node-3 peer_deaf_to_us node-1 silent_ms=463 "
                  "received=0\n"
-                 "[14910ms] node-2 peer_settled node-3 received=0 "
-                 "silent_ms=10125\n"
-                 "[14911ms] node-1 peer_settled node-3 received=0 "
-                 "silent_ms=10125\n"
+                 "[14971ms] node-2 peer_settled node-3 received=0 "
+                 "silent_ms=10186\n"
+                 "[14972ms] node-1 peer_settled node-3 received=0 "
+                 "silent_ms=10186\n"
                  "[15457ms] node-1 peer_address_conflict node-3 known=0 "
                  "listed=1\n");
 }

@@ -26,6 +26,7 @@ static void teardown(void)
 
 TestSuite(core_idle, .init = setup, .fini = teardown);
 
+/* The member pings, and its beacon comes. */
 static void ping(uint64_t route, bool heard)
 {
     const chd_mesh_ping message = {.t0 = 1, .heard = heard};
@@ -38,6 +39,7 @@ static void ping(uint64_t route, bool heard)
     };
 
     rig_feed(bench, &input);
+    rig_broadcast(bench, rig_head(buf, MEMBER, CHD_MESH_BEACON, 0));
 }
 
 /* Let so many intervals pass, in each of which the member pings; return how
@@ -110,6 +112,8 @@ Test(core_idle, who_is_pinged_pings_back_and_keeps_that_time)
     be_dialled();
     (void)idle(4, true);
     size_t pings = bench->said[CHD_MESH_PING];
+    rig_pass(bench, INTERVAL / 2);
+    cr_assert_eq(bench->said[CHD_MESH_PING], pings);
     for (size_t i = 0; i < 8; i++) {
         ping(ROUTE, true);
         pings++;
