@@ -550,7 +550,7 @@ COHERD_API coherd_err coherd_publish(coherd_client *client, const char *topic,
  * of an older release does not tell what is replicated; accepted is all then.
  *
  * Blocking: for timeout_ms; negative: for ever.  With other sidecars it takes
- *           some 10 ms and a round trip to one of them.
+ *           some 50 ms and a round trip to one of them.
  * Errors: COHERD_ERR_TIMEOUT, COHERD_ERR_MODE (inside a callback),
  *         COHERD_ERR_CLOSED, COHERD_ERR_SYSTEM, COHERD_ERR_NOMEM.
  */

@@ -366,6 +366,7 @@ static bool report_replicated(chd_core *core, uint32_t index, chd_out *out)
     chd_local_pack_replicated(&pack, session->marks[done - 1].request);
     chd_core_tell(index, &pack, out);
     session->mark_count -= done;
+    session->haste = session->mark_count > 0 ? session->haste : CHD_HASTE_NONE;
     memmove(session->marks, session->marks + done,
             session->mark_count * sizeof(chd_mark_seq));
     return true;
@@ -374,7 +375,7 @@ static bool report_replicated(chd_core *core, uint32_t index, chd_out *out)
 void chd_core_deliver(chd_core *core, chd_out *out)
 {
     const uint32_t high = core->session_high;
-    bool waits = false;
+    chd_haste haste = CHD_HASTE_NONE;
     bool progress = false;
 
     chd_core_judge_replicated(core);
@@ -384,10 +385,10 @@ void chd_core_deliver(chd_core *core, chd_out *out)
         if (session->open && session->greeted) {
             progress |= report_replicated(core, index, out);
             deliver_to(core, index, out);
-            waits |= session->mark_count > 0;
+            haste = session->haste > haste ? session->haste : haste;
         }
     }
-    chd_core_hurry_later(core, waits, progress);
+    chd_core_hurry_later(core, haste, progress);
     /* Whoever is served last this time is served first next time. */
     core->session_turn = high == 0 ? 0 : (core->session_turn + 1) % high;
 }

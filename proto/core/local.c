@@ -266,6 +266,10 @@ static void on_publish(chd_core *core, uint32_t index,
         }
     }
     session->mark_due = true;
+    session->haste =
+        publish->wait != CHD_WAIT_NONE || session->haste == CHD_HASTE_ASKED
+            ? CHD_HASTE_ASKED
+            : CHD_HASTE_UNASKED;
     session->receipt = (chd_local_receipt){
         .request = publish->request,
         .origin = core->config.node,

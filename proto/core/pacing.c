@@ -64,8 +64,10 @@ static void drop_stuck(chd_core *core, chd_out *out)
 }
 
 /* While a publisher waits, one member is pinged as early as this, then after
- * twice as long, and so on. */
+ * twice as long, and so on.  Whoever only publishes may ask later whether all
+ * of it is replicated. */
 #define HURRY_MIN (10 * CHD_MS)
+#define HURRY_UNASKED (50 * CHD_MS)
 
 void chd_core_judge_replicated(chd_core *core)
 {
@@ -107,14 +109,16 @@ void chd_core_hurry(chd_core *core)
     }
 }
 
-void chd_core_hurry_later(chd_core *core, bool waits, bool progress)
+void chd_core_hurry_later(chd_core *core, chd_haste haste, bool progress)
 {
-    if (!waits) {
+    if (haste == CHD_HASTE_NONE) {
         core->hurry_due_ns = CHD_NEVER_NS;
-    } else if (progress || core->hurry_due_ns == CHD_NEVER_NS) {
-        core->hurry_wait_ns = HURRY_MIN;
-        core->hurry_due_ns = chd_after(core->now.mono_ns, HURRY_MIN);
+    } else if (progress || haste > core->haste) {
+        core->hurry_wait_ns =
+            haste == CHD_HASTE_ASKED ? HURRY_MIN : HURRY_UNASKED;
+        core->hurry_due_ns = chd_after(core->now.mono_ns, core->hurry_wait_ns);
     }
+    core->haste = haste;
 }
 
 bool chd_core_may_send(chd_core *core, chd_out *out)

@@ -30,6 +30,13 @@ typedef struct chd_mark_seq {
     uint64_t seq;
 } chd_mark_seq;
 
+/* How soon a session has to know what is replicated. */
+typedef enum chd_haste {
+    CHD_HASTE_NONE, /* all of it is     */
+    CHD_HASTE_UNASKED,
+    CHD_HASTE_ASKED, /* somebody waits */
+} chd_haste;
+
 /* The sidecar's end of one session. */
 typedef struct chd_session {
     bool open;
@@ -48,7 +55,8 @@ typedef struct chd_session {
     chd_local_receipt receipt;
     uint64_t unreceipted; /* bytes of PUBLISH since the last one           */
     uint64_t prompted_ns; /* when APPLIED was last asked for; 0: never     */
-    uint32_t mark_count;  /* what is not replicated yet, ascending        */
+    chd_haste haste;
+    uint32_t mark_count; /* what is not replicated yet, ascending        */
     chd_mark_seq marks[CHD_REPLICATION_MARKS_MAX];
     chd_name name;          /* as it said in HELLO                            */
     uint64_t bound_ns;      /* it serves nothing staler; 0: it may            */
@@ -103,7 +111,7 @@ struct chd_core {
     uint64_t behind_bytes;      /* of all records behind it               */
     uint64_t hlc;
 
-    chd_repair *repairs; /* CHD_REPAIRS_MAX */
+    chd_repair *repairs;   /* CHD_REPAIRS_MAX */
     uint32_t repair_count; /* open ones */
     chd_hold hold;
     chd_pace pace;
@@ -113,6 +121,7 @@ struct chd_core {
     uint64_t replicated;   /* up to where own events are with one more    */
     uint64_t hurry_due_ns; /* when to ask a member, as publishers wait    */
     uint64_t hurry_wait_ns;
+    chd_haste haste;     /* of the last turn                            */
     uint32_t hurry_turn; /* which member                                */
     uint64_t repair_due_ns;
     uint64_t vector_due_ns; /* when vectors may be compared again         */
@@ -271,7 +280,7 @@ void chd_core_judge_replicated(chd_core *core);
 /* Ask a member how far it is, if publishers have waited for a while. */
 void chd_core_hurry(chd_core *core);
 /* Note whether they wait, and whether some of it was reported now. */
-void chd_core_hurry_later(chd_core *core, bool waits, bool progress);
+void chd_core_hurry_later(chd_core *core, chd_haste haste, bool progress);
 
 /* applied.c: up to where the sessions here have applied an origin's events. */
 

@@ -101,7 +101,7 @@ static void restarted_at_the_same_address(sim_world *world)
                  "[ 2327ms] app-2 reset subscribed episodes\n"
                  "[ 2649ms] node-1 peer_live node-2.2 received=0 head=0\n"
                  "[ 3500ms] node-1 peer_settled node-2 received=1 "
-                 "silent_ms=1489\n"
+                 "silent_ms=1449\n"
                  "[ 4000ms] app-2 publishes episodes 52\n"
                  "[ 4000ms] app-2 event node-2.2:1 invalidate episodes 52\n"
                  "[ 4001ms] app-1 event node-2.2:1 invalidate episodes 52\n");
@@ -127,8 +127,8 @@ static void drain_waits_for_replication(sim_world *world)
                  "[ 2100ms] node-1 node_draining head=1 sessions=1\n"
                  "[ 2100ms] app-1 goodbye\n"
                  "[ 3501ms] app-2 event node-1:1 invalidate episodes 51\n"
-                 "[ 3632ms] node-1 exits\n"
-                 "[ 3633ms] node-2 peer_left node-1 received=1 head=1\n");
+                 "[ 3504ms] node-1 exits\n"
+                 "[ 3505ms] node-2 peer_left node-1 received=1 head=1\n");
 }
 
 static void drain_does_not_wait_for_the_dead(sim_world *world)
@@ -182,24 +182,24 @@ static void last_words_of_the_dead(sim_world *world)
                  "[ 3132ms] node-3 events_repaired node-1 received=1 "
                  "took_ms=360\n"
                  "[ 3132ms] app-3 event node-1:1 invalidate episodes 51\n"
-                 "[ 4657ms] node-2 peer_silent node-1 silent_ms=2626 "
+                 "[ 4502ms] node-3 peer_settled node-1 received=1 "
+                 "silent_ms=2502\n"
+                 "[ 4657ms] node-2 peer_silent node-1 silent_ms=2656 "
                  "received=1\n"
                  "[ 4657ms] node-2 node_degraded node-1 members=2 missing=1\n"
                  "[ 4660ms] node-3 peer_silent node-1 silent_ms=2833 "
                  "received=1\n"
                  "[ 4660ms] node-3 node_degraded node-1 members=2 missing=1\n"
-                 "[ 5551ms] node-2 peer_settled node-1 received=1 "
-                 "silent_ms=3520\n"
-                 "[ 5616ms] node-3 peer_settled node-1 received=1 "
-                 "silent_ms=3586\n"
+                 "[ 5002ms] node-2 peer_settled node-1 received=1 "
+                 "silent_ms=3001\n"
                  "[12000ms] node-3 peer_dead node-1 silent_ms=10172 "
                  "received=1\n"
                  "[12000ms] node-3 peer_forgotten node-1 silent_ms=10172 "
                  "listed=0\n"
                  "[12000ms] node-3 node_whole members=1 missing=0\n"
-                 "[12087ms] node-2 peer_dead node-1 silent_ms=10056 "
+                 "[12087ms] node-2 peer_dead node-1 silent_ms=10086 "
                  "received=1\n"
-                 "[12087ms] node-2 peer_forgotten node-1 silent_ms=10056 "
+                 "[12087ms] node-2 peer_forgotten node-1 silent_ms=10086 "
                  "listed=0\n"
                  "[12087ms] node-2 node_whole members=1 missing=0\n");
 }

@@ -140,14 +140,14 @@ static void one_way_events_link(sim_world *world)
                  "[ 2000ms] app-2 publishes new-episode\n"
                  "[ 2000ms] app-2 event node-2:1 invalidate episodes 51\n"
                  "[ 2000ms] app-2 event node-2:2 message new-episode\n"
-                 "[ 2179ms] node-1 events_repaired node-2 received=2 "
+                 "[ 2259ms] node-1 events_repaired node-2 received=2 "
                  "took_ms=106\n"
-                 "[ 2179ms] app-1 event node-2:1 invalidate episodes 51\n"
-                 "[ 2179ms] app-1 event node-2:2 message new-episode\n"
-                 "[ 2560ms] node-2 peer_deaf_to_us node-1 silent_ms=248 "
-                 "received=0\n"
-                 "[ 2561ms] node-1 peer_redialled node-2 silent_ms=2556 "
-                 "attempts=1\n");
+                 "[ 2259ms] app-1 event node-2:1 invalidate episodes 51\n"
+                 "[ 2259ms] app-1 event node-2:2 message new-episode\n"
+                 "[ 2776ms] node-1 peer_redialled node-2 silent_ms=2771 "
+                 "attempts=1\n"
+                 "[ 2781ms] node-2 peer_deaf_to_us node-1 silent_ms=0 "
+                 "received=0\n");
 }
 
 static void frozen_member_catches_up(sim_world *world)

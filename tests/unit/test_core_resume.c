@@ -51,20 +51,26 @@ static void lose_something(void)
 }
 
 /* Session 0 publishes count messages, numbered from number on. */
-static void publish(uint64_t request, uint64_t number, uint32_t count)
+static void publish_and(chd_wait wait, uint64_t request, uint64_t number,
+                        uint32_t count)
 {
     const chd_event item = {.kind = CHD_KIND_MESSAGE,
                             .topic = chd_bytes_str("t")};
     chd_pack pack;
 
     chd_pack_init(&pack, buf, sizeof(buf));
-    const size_t at = chd_local_publish_open(&pack, request, CHD_WAIT_NONE);
+    const size_t at = chd_local_publish_open(&pack, request, wait);
     for (uint32_t i = 0; i < count; i++) {
         chd_local_publish_add(&pack, &item);
     }
     chd_local_publish_close(&pack, at, count, number);
     rig_say(bench, 0, chd_pack_bytes(&pack));
     rig_turn(bench);
+}
+
+static void publish(uint64_t request, uint64_t number, uint32_t count)
+{
+    publish_and(CHD_WAIT_NONE, request, number, count);
 }
 
 /* Origin's message seq, which is the client's publication number. */
@@ -346,14 +352,19 @@ Test(core_resume, a_member_is_asked_soon_while_publishers_wait)
     rig_pass(bench, CHD_SECOND / 10);
     const size_t pings = bench->said[CHD_MESH_PING];
     publish(1, 1, 1);
+    cr_assert_gt(chd_core_deadline_ns(bench->core),
+                 bench->now.mono_ns + 10 * CHD_MS, "nobody has asked");
+    cr_assert_leq(chd_core_deadline_ns(bench->core),
+                  bench->now.mono_ns + 50 * CHD_MS);
+    publish_and(CHD_WAIT_ACCEPTED, 2, 2, 1);
     cr_assert_leq(chd_core_deadline_ns(bench->core),
                   bench->now.mono_ns + 10 * CHD_MS);
     rig_pass(bench, 10 * CHD_MS);
     cr_assert_eq(bench->said[CHD_MESH_PING], pings + 1);
     rig_pass(bench, 10 * CHD_MS);
     cr_assert_eq(bench->said[CHD_MESH_PING], pings + 1, "less and less often");
-    answer(77, 1);
-    cr_assert_eq(bench->replicated, 1);
+    answer(77, 2);
+    cr_assert_eq(bench->replicated, 2);
     finish();
 }
 
