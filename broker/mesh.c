@@ -32,7 +32,8 @@ struct chd_mesh_io {
     chd_zsocket control;
     peer_link *links;   /* by peer */
     uint64_t asked_ns;  /* when all sockets were asked       */
-    bool joining;       /* a link was dialled not long ago         */
+    uint32_t dialled;   /* links                                   */
+    bool joining;       /* of many links one was dialled not long ago */
     uint64_t joined_ns; /* since when none was; 0: not noticed yet */
 };
 
@@ -221,11 +222,16 @@ void chd_mesh_io_receive(chd_mesh_io *mesh)
     }
 }
 
-/* How long a link may take to be used. */
+/* From so many links on their memory matters, while they are being made: each
+ * may take so long. */
+#define MANY_LINKS 16
 #define JOINING (10 * CHD_SECOND)
 
 static void begin_joining(chd_mesh_io *mesh)
 {
+    if (mesh->dialled < MANY_LINKS) {
+        return;
+    }
     if (!mesh->joining) {
         chd_footprint_joining(true);
     }
@@ -386,6 +392,7 @@ void chd_mesh_io_dial(chd_mesh_io *mesh, uint32_t peer,
     begin_joining(mesh);
     if (connect_link(mesh, peer, endpoint)) {
         mesh->links[peer].dialled = true;
+        mesh->dialled++;
         mesh->options.tally->mesh_dials++;
         return;
     }
@@ -409,5 +416,6 @@ void chd_mesh_io_hang_up(chd_mesh_io *mesh, uint32_t peer)
         disconnect(mesh->sub.handle, to->events);
         disconnect(mesh->control.handle, to->control);
         to->dialled = false;
+        mesh->dialled--;
     }
 }

@@ -16,7 +16,8 @@ static void set_subject(chd_log_entry *entry, const chd_event *event)
     const uint8_t *end = event->target.len > 0
                              ? event->target.ptr + event->target.len
                              : event->topic.ptr + event->topic.len;
-    const uint64_t seed = entry->topic_hash + (uint64_t)event->target_kind +
+    const uint64_t seed = (entry->topic_hash ^ entry->origin) +
+                          (uint64_t)event->target_kind +
                           ((uint64_t)(event->flags & CHD_FLAG_SOFT) << 8);
 
     entry->subject =

@@ -203,9 +203,9 @@ static uint32_t seq_hash(uint64_t origin, uint64_t seq)
            ((uint32_t)(seq + hash) & CHD_INDEX_NEAR);
 }
 
-static uint32_t subject_hash(uint64_t hash, uint64_t origin)
+static uint32_t recent_hash(uint64_t subject_hash)
 {
-    return (uint32_t)chd_mix64(hash ^ origin);
+    return (uint32_t)(subject_hash >> 32);
 }
 
 static void link_entry(chd_log *log, const header *entry)
@@ -214,8 +214,7 @@ static void link_entry(chd_log *log, const header *entry)
 
     chd_index_add(&log->by_seq, seq_hash(entry->origin, entry->seq), ref);
     if (entry->subject_hash != 0) {
-        chd_recent_add(&log->by_subject,
-                       subject_hash(entry->subject_hash, entry->origin), ref);
+        chd_recent_add(&log->by_subject, recent_hash(entry->subject_hash), ref);
     }
 }
 
@@ -225,8 +224,7 @@ static void unlink_entry(chd_log *log, const header *entry)
 
     chd_index_remove(&log->by_seq, seq_hash(entry->origin, entry->seq), ref);
     if (entry->subject_hash != 0) {
-        chd_recent_remove(&log->by_subject,
-                          subject_hash(entry->subject_hash, entry->origin),
+        chd_recent_remove(&log->by_subject, recent_hash(entry->subject_hash),
                           ref);
     }
 }
@@ -238,9 +236,8 @@ static void relink_entry(chd_log *log, const header *entry, const header *moved)
 
     chd_index_move(&log->by_seq, seq_hash(entry->origin, entry->seq), from, to);
     if (entry->subject_hash != 0) {
-        chd_recent_move(&log->by_subject,
-                        subject_hash(entry->subject_hash, entry->origin), from,
-                        to);
+        chd_recent_move(&log->by_subject, recent_hash(entry->subject_hash),
+                        from, to);
     }
 }
 
@@ -400,7 +397,7 @@ static void make_page(chd_log *log)
 /* An older entry that the new one stands for, or NULL. */
 static header *find_superseded(const chd_log *log, const chd_log_entry *entry)
 {
-    const uint32_t hash = subject_hash(entry->subject_hash, entry->origin);
+    const uint32_t hash = recent_hash(entry->subject_hash);
     uint32_t place = 0;
     uint32_t ref;
 
@@ -436,8 +433,7 @@ uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry)
 
 void chd_log_expect(const chd_log *log, const chd_log_entry *entry)
 {
-    chd_recent_expect(&log->by_subject,
-                      subject_hash(entry->subject_hash, entry->origin));
+    chd_recent_expect(&log->by_subject, recent_hash(entry->subject_hash));
 }
 
 void chd_log_append(chd_log *log, const chd_log_entry *entry)

@@ -31,7 +31,7 @@ typedef struct chd_log_entry {
     uint64_t origin; /* node id                                            */
     uint64_t seq;
     uint64_t topic_hash;
-    uint64_t subject_hash; /* of subject; 0: never compacted               */
+    uint64_t subject_hash; /* of origin and subject; 0: never compacted    */
     chd_bytes topic;       /* lies within record                           */
     chd_bytes subject;     /* what it names, within record; equal subjects of
                               one origin supersede each other              */

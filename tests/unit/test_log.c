@@ -25,7 +25,7 @@ static chd_log_entry entry_of(uint8_t *record, size_t len, uint64_t origin,
         .subject = {record, 16},
         .record = {record, len},
     };
-    entry.subject_hash = chd_hash(2, entry.subject);
+    entry.subject_hash = chd_hash(2 + origin, entry.subject);
     return entry;
 }
 
