@@ -80,8 +80,8 @@ void chd_fills_destroy(chd_fills **fills);
 /* Raise the floor of what an event covers; messages cover nothing. */
 void chd_fills_event(chd_fills *fills, uint64_t now_ns, const chd_event *event);
 
-/* Note that events were applied, the latest at hlc, before the first fill began:
- * no floor is needed for them. */
+/* Note that events were applied, the latest at hlc, before the first fill
+ * began: no floor is needed for them. */
 void chd_fills_passed(chd_fills *fills, uint64_t hlc);
 
 /* Raise the floor of what a RESET covers: a topic, topics that begin so, or

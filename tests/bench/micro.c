@@ -56,6 +56,8 @@ static chd_event event_of(const char key[KEY_BYTES], uint64_t seq)
         .target_kind = CHD_TARGET_KEY,
         .topic = chd_bytes_str(TOPIC),
         .target = chd_bytes_of(key, KEY_BYTES),
+        .client = RIG_CLIENT + 1,
+        .number = seq,
     };
 }
 
@@ -126,7 +128,8 @@ static void publish(size_t count, uint32_t per_call)
             const chd_event item = event_of(key, 0);
             chd_local_publish_add(&pack, &item);
         }
-        chd_local_publish_close(&pack, at, per_call, 0);
+        chd_local_publish_close(&pack, at, per_call,
+                                event_number - per_call + 1);
         say(chd_pack_bytes(&pack));
         turn();
         /* The peer acknowledges now and then, the session applies. */
@@ -232,21 +235,17 @@ static void append(uint64_t key_number)
     chd_pack pack;
 
     make_key(key, key_number);
-    const chd_event event = event_of(key, ++event_number);
+    chd_event event = event_of(key, ++event_number);
     chd_pack_init(&pack, record, sizeof(record));
-    chd_event_pack(&pack, &event);
+    chd_event_place(&pack, &event);
     chd_log_entry entry = {
         .origin = PEER,
         .seq = event_number,
         .topic_hash = 1,
         .record = chd_pack_bytes(&pack),
     };
-    /* Before the target stand its kind and its length, behind it an empty
-     * value. */
-    entry.subject =
-        chd_bytes_of(record + entry.record.len - 2 - KEY_BYTES, KEY_BYTES);
-    entry.topic =
-        chd_bytes_of(entry.subject.ptr - 3 - strlen(TOPIC), strlen(TOPIC));
+    entry.subject = event.target;
+    entry.topic = event.topic;
     entry.subject_hash = chd_hash(2, entry.subject);
     chd_log_supersede(events_log, &entry);
     chd_log_append(events_log, &entry);
