@@ -33,6 +33,7 @@ struct chd_mesh_io {
     peer_link *links;   /* by peer */
     uint64_t asked_ns;  /* when all sockets were asked       */
     uint32_t dialled;   /* links                                   */
+    uint32_t most;      /* that ever were                          */
     bool joining;       /* of many links one was dialled not long ago */
     uint64_t joined_ns; /* since when none was; 0: not noticed yet */
 };
@@ -227,9 +228,10 @@ void chd_mesh_io_receive(chd_mesh_io *mesh)
 #define MANY_LINKS 16
 #define JOINING (10 * CHD_SECOND)
 
+/* A link that is dialled again and again is none more. */
 static void begin_joining(chd_mesh_io *mesh)
 {
-    if (mesh->dialled < MANY_LINKS) {
+    if (mesh->dialled < mesh->most || mesh->dialled < MANY_LINKS) {
         return;
     }
     if (!mesh->joining) {
@@ -393,6 +395,7 @@ void chd_mesh_io_dial(chd_mesh_io *mesh, uint32_t peer,
     if (connect_link(mesh, peer, endpoint)) {
         mesh->links[peer].dialled = true;
         mesh->dialled++;
+        mesh->most = mesh->dialled > mesh->most ? mesh->dialled : mesh->most;
         mesh->options.tally->mesh_dials++;
         return;
     }

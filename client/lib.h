@@ -164,7 +164,7 @@ struct coherd_client {
      * else: fills should not wait for I/O. */
     pthread_mutex_t floors_mutex;
     chd_fills *fills;
-    bool fills_begun; /* once at least */
+    bool fills_begun;     /* once at least */
     _Atomic bool hearing; /* connected: what happens is heard of */
 
     /* Taken after the client's mutex, before any of a cache's. */

@@ -139,8 +139,12 @@ void chd_transport_flush(coherd_client *client)
 
 void chd_transport_flush_published(coherd_client *client)
 {
-    const bool may_wait = client->options.mode == COHERD_THREADED &&
-                          chd_client_unsent_bytes(client->engine) < WRITE_BYTES;
+    /* A callback may take long, and the thread writes nothing meanwhile. */
+    const bool thread_writes =
+        client->options.mode == COHERD_THREADED &&
+        (!client->in_callback || chd_wait_is_callback(client));
+    const bool may_wait =
+        thread_writes && chd_client_unsent_bytes(client->engine) < WRITE_BYTES;
 
     if (client->writable_wanted || (may_wait && client->event_raised)) {
         return; /* the socket is full, and whoever watches it goes on; or the

@@ -282,9 +282,6 @@ static chd_err on_hello(chd_core *core, control *message, chd_out *out)
     if (peer != NULL) {
         chd_core_member_hello(core, peer, &message->header, &hello, out);
     }
-    if (peer != NULL && message->header.type == CHD_MESH_HELLO) {
-        peer->route = message->route;
-    }
     if (message->header.type == CHD_MESH_HELLO && !message->refused) {
         welcome(core, message, out);
     }
@@ -322,21 +319,6 @@ static chd_peer *note_position(chd_core *core, const control *message,
     return peer;
 }
 
-/* libzmq's queues cost memory for each direction in which a link is used, and
- * each write wakes two threads at the other end. So the answer travels with our
- * own PING, on our link; unless the PING may have been meant for another. */
-static void answer_ping(chd_core *core, const control *message, chd_peer *peer,
-                        const chd_pack *pong, chd_out *out)
-{
-    if (peer == NULL || !peer->dialled || !peer->up ||
-        peer->route != message->route) {
-        chd_core_reply(message->route, pong, out);
-        return;
-    }
-    chd_core_send(core, peer, pong, out);
-    chd_core_ping_back(core, peer, out);
-}
-
 static chd_err on_ping(chd_core *core, control *message, chd_out *out)
 {
     chd_mesh_ping ping;
@@ -363,7 +345,10 @@ static chd_err on_ping(chd_core *core, control *message, chd_out *out)
     };
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
     chd_mesh_pack_ping(&pack, &header, &pong);
-    answer_ping(core, message, peer, &pack, out);
+    chd_core_reply(message->route, &pack, out);
+    if (peer != NULL && peer->dialled && peer->up) {
+        chd_core_ping_back(core, peer, out);
+    }
     return CHD_OK;
 }
 

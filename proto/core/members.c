@@ -324,7 +324,9 @@ void chd_core_ping_back(chd_core *core, chd_peer *peer, chd_out *out)
 {
     const uint64_t interval = core->config.ping_interval;
 
-    if (!chd_elapsed(core->now.mono_ns, peer->pinged_ns, interval / 2)) {
+    /* Theirs may itself be the answer to ours, a round trip ago. */
+    if (!chd_elapsed(core->now.mono_ns, peer->pinged_ns,
+                     interval / 2 + chd_min_u64(peer->rtt_ns, interval / 2))) {
         return;
     }
     ping(core, peer, out);

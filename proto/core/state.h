@@ -279,7 +279,7 @@ bool chd_core_may_send(chd_core *core, chd_out *out);
 void chd_core_judge_replicated(chd_core *core);
 /* Ask a member how far it is, if publishers have waited for a while. */
 void chd_core_hurry(chd_core *core);
-/* Note whether they wait, and whether some of it was reported now. */
+/* Note how they wait, and whether some of it was reported now. */
 void chd_core_hurry_later(chd_core *core, chd_haste haste, bool progress);
 
 /* applied.c: up to where the sessions here have applied an origin's events. */

@@ -179,13 +179,13 @@ static void events_do_not_come(sim_world *world)
                  "attempts=3\n"
                  "[19489ms] node-1 peer_redialled node-2 silent_ms=19484 "
                  "attempts=4\n"
-                 "[39000ms] node-1 peer_redialled node-2 silent_ms=38995 "
+                 "[38862ms] node-1 peer_redialled node-2 silent_ms=38857 "
                  "attempts=5\n");
     world->options.canary = SIM_CANARY_NONE;
     story_until(world, 75000);
     story_expect(world,
-                 "[40427ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[40898ms] node-2 peer_hears_us node-1 silent_ms=470 "
+                 "[40425ms] node-1 peer_live node-2 received=0 head=0\n"
+                 "[40873ms] node-2 peer_hears_us node-1 silent_ms=123 "
                  "received=0\n");
 }
 

@@ -127,8 +127,8 @@ static void drain_waits_for_replication(sim_world *world)
                  "[ 2100ms] node-1 node_draining head=1 sessions=1\n"
                  "[ 2100ms] app-1 goodbye\n"
                  "[ 3501ms] app-2 event node-1:1 invalidate episodes 51\n"
-                 "[ 3504ms] node-1 exits\n"
-                 "[ 3505ms] node-2 peer_left node-1 received=1 head=1\n");
+                 "[ 3641ms] node-1 exits\n"
+                 "[ 3642ms] node-2 peer_left node-1 received=1 head=1\n");
 }
 
 static void drain_does_not_wait_for_the_dead(sim_world *world)

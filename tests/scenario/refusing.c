@@ -122,20 +122,19 @@ static void two_with_the_same_address(sim_world *world)
     third->setup.announce = world->nodes[1]->endpoint;
     sim_node_start(third);
     story_until(world, 20000);
-    story_expect(world,
-                 "[ 2000ms] node-3 starts\n"
-                 "[ 2000ms] node-3 dns_answer addresses=2 previous=0\n"
-                 "[ 2006ms] node-3 peer_hello node-1 version=1 head=0\n"
-                 "[ 2006ms] node-3 node_ready members=1 missing=0\n"
-                 "[ 2284ms] node-3 peer_live node-1 received=0 head=0\n"
-                 "[ 4785ms] node-3 peer_deaf_to_us node-1 silent_ms=463 "
-                 "received=0\n"
-                 "[14971ms] node-2 peer_settled node-3 received=0 "
-                 "silent_ms=10186\n"
-                 "[14972ms] node-1 peer_settled node-3 received=0 "
-                 "silent_ms=10186\n"
-                 "[15457ms] node-1 peer_address_conflict node-3 known=0 "
-                 "listed=1\n");
+    story_expect(world, "[ 2000ms] node-3 starts\n"
+                        "[ 2000ms] node-3 dns_answer addresses=2 previous=0\n"
+                        "[ 2006ms] node-3 peer_hello node-1 version=1 head=0\n"
+                        "[ 2006ms] node-3 node_ready members=1 missing=0\n"
+                        "[ 2284ms] node-3 peer_live node-1 received=0 head=0\n"
+                        "[ 4785ms] node-3 peer_deaf_to_us node-1 silent_ms=463 "
+                        "received=0\n"
+                        "[14971ms] node-2 peer_settled node-3 received=0 "
+                        "silent_ms=10186\n"
+                        "[14972ms] node-1 peer_settled node-3 received=0 "
+                        "silent_ms=10186\n"
+                        "[15457ms] node-1 peer_address_conflict node-3 known=0 "
+                        "listed=1\n");
 }
 
 static void our_own_address(sim_world *world)

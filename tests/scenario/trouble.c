@@ -196,7 +196,7 @@ static void one_way(sim_world *world)
                  "received=0\n"
                  "[10001ms] node-2 node_whole members=1 missing=0\n"
                  "[10214ms] node-2 peer_live node-1 received=0 head=0\n"
-                 "[10880ms] node-1 peer_hears_us node-2 silent_ms=248 "
+                 "[10654ms] node-1 peer_hears_us node-2 silent_ms=403 "
                  "received=0\n");
 }
 
