@@ -183,10 +183,9 @@ static void events_do_not_come(sim_world *world)
                  "attempts=5\n");
     world->options.canary = SIM_CANARY_NONE;
     story_until(world, 75000);
-    story_expect(world,
-                 "[40425ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[40873ms] node-2 peer_hears_us node-1 silent_ms=123 "
-                 "received=0\n");
+    story_expect(world, "[40425ms] node-1 peer_live node-2 received=0 head=0\n"
+                        "[40873ms] node-2 peer_hears_us node-1 silent_ms=123 "
+                        "received=0\n");
 }
 
 static const story list[] = {
