@@ -137,6 +137,7 @@ struct coherd_client {
     bool write_failed;    /* the I/O role has to look at it       */
     bool event_raised;    /* event_fd is readable                 */
     uint64_t timer_ns;    /* when timer_fd becomes readable       */
+    uint64_t flush_ns;    /* when it writes what was published      */
     uint64_t writes_ns;   /* up to when writes are spent: a burst */
 
     chd_why why;      /* as the application was told last         */

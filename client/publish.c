@@ -107,15 +107,28 @@ static bool has_new_room(coherd_client *client, const void *arg)
     return client->room != *(const uint64_t *)arg;
 }
 
-/* Put it into the window as soon as there is room. */
+static int timeout_of(const publish_job *job)
+{
+    const int timeout_ms = job->options->timeout_ms;
+
+    return timeout_ms == 0 && job->options->wait != COHERD_WAIT_NONE
+               ? CHD_RECEIPT_TIMEOUT_MS
+               : timeout_ms;
+}
+
+/* Put it into the window as soon as there is room; the clock is only asked when
+ * there is none, unless the deadline is known. */
 static coherd_err put_in_time(coherd_client *client, const publish_job *job,
-                              coherd_wait wait, uint64_t deadline_ns)
+                              uint64_t deadline_ns)
 {
     for (;;) {
         const uint64_t room = client->room;
-        coherd_err err = put(client, job, wait);
-        if (err != COHERD_ERR_AGAIN || deadline_ns == 0) {
+        coherd_err err = put(client, job, job->options->wait);
+        if (err != COHERD_ERR_AGAIN || timeout_of(job) == 0) {
             return err;
+        }
+        if (deadline_ns == 0) {
+            deadline_ns = chd_wait_deadline_ns(timeout_of(job));
         }
         err = chd_wait_until(client, deadline_ns, has_new_room, &room);
         if (err != COHERD_OK) {
@@ -125,16 +138,15 @@ static coherd_err put_in_time(coherd_client *client, const publish_job *job,
 }
 
 /* Take the caller's wishes into a waiter, which then stands for the call. */
-static void begin_wait(chd_waiter *waiter,
-                       const coherd_publish_options *options)
+static void begin_wait(chd_waiter *waiter, const publish_job *job)
 {
+    const coherd_publish_options *options = job->options;
+
     waiter->wait = options->wait;
     waiter->applies = options->wait == COHERD_WAIT_APPLIED;
     waiter->on_receipt = options->on_receipt;
     waiter->arg = options->on_receipt_arg;
-    waiter->deadline_ns =
-        chd_wait_deadline_ns(options->timeout_ms == 0 ? CHD_RECEIPT_TIMEOUT_MS
-                                                      : options->timeout_ms);
+    waiter->deadline_ns = chd_wait_deadline_ns(timeout_of(job));
 }
 
 /* Publish, and let on_receipt be called. */
@@ -145,7 +157,7 @@ static coherd_err publish_later(coherd_client *client, const publish_job *job)
     if (waiter == NULL) {
         return COHERD_ERR_LIMIT;
     }
-    begin_wait(waiter, job->options);
+    begin_wait(waiter, job);
     const coherd_err err = put(client, job, job->options->wait);
     if (err != COHERD_OK) {
         chd_confirm_never(client, waiter);
@@ -158,39 +170,62 @@ static coherd_err publish_later(coherd_client *client, const publish_job *job)
     return COHERD_OK;
 }
 
+static coherd_err publish_unwaited(coherd_client *client,
+                                   const publish_job *job)
+{
+    if (job->options->timeout_ms != 0 && chd_wait_is_callback(client)) {
+        return COHERD_ERR_MODE;
+    }
+    const coherd_err err = put_in_time(client, job, 0);
+    chd_transport_flush_published(client);
+    return err;
+}
+
+/* Returns false when this is a child now. */
+static bool publish_waited(coherd_client *client, const publish_job *job,
+                           coherd_receipt *receipt, coherd_err *err)
+{
+    chd_waiter waiter = {.outcome = CHD_PENDING};
+    bool here = true;
+
+    begin_wait(&waiter, job);
+    *err = put_in_time(client, job, waiter.deadline_ns);
+    if (*err != COHERD_OK) {
+        chd_transport_flush_published(client);
+    } else {
+        waiter.request = client->last_request;
+        here = chd_confirm_wait(client, &waiter, err);
+    }
+    if (receipt != NULL &&
+        (*err == COHERD_OK || *err == COHERD_ERR_TIMEOUT || waiter.accepted)) {
+        *receipt = waiter.receipt;
+    }
+    return here;
+}
+
 /* Returns false when this is a child now. */
 static bool publish_locked(coherd_client *client, const publish_job *job,
-                           chd_waiter *waiter, coherd_err *err)
+                           coherd_receipt *receipt, coherd_err *err)
 {
-    const coherd_publish_options *options = job->options;
-    const bool waits = options->wait != COHERD_WAIT_NONE;
-    const bool blocks = waits || options->timeout_ms != 0;
-
-    if (options->on_receipt != NULL) {
+    if (job->options->on_receipt != NULL) {
         *err = publish_later(client, job);
-        return true;
-    }
-    if (blocks && chd_wait_is_callback(client)) {
+    } else if (job->options->wait == COHERD_WAIT_NONE) {
+        *err = publish_unwaited(client, job);
+    } else if (chd_wait_is_callback(client)) {
         *err = COHERD_ERR_MODE;
-        return true;
+    } else {
+        return publish_waited(client, job, receipt, err);
     }
-    if (blocks) {
-        begin_wait(waiter, options);
+    if (receipt != NULL && *err == COHERD_OK) {
+        *receipt = (coherd_receipt){0};
     }
-    *err = put_in_time(client, job, options->wait, waiter->deadline_ns);
-    if (*err != COHERD_OK || !waits) {
-        chd_transport_flush_published(client);
-        return true;
-    }
-    waiter->request = client->last_request;
-    return chd_confirm_wait(client, waiter, err);
+    return true;
 }
 
 static coherd_err publish(coherd_client *client, const publish_job *job,
                           coherd_receipt *receipt)
 {
     const int saved = errno;
-    chd_waiter waiter = {.outcome = CHD_PENDING};
     coherd_err err = check(job);
 
     if (err == COHERD_OK) {
@@ -199,13 +234,8 @@ static coherd_err publish(coherd_client *client, const publish_job *job,
     if (err != COHERD_OK) {
         return err;
     }
-    if (publish_locked(client, job, &waiter, &err)) {
+    if (publish_locked(client, job, receipt, &err)) {
         chd_lib_leave(client, saved);
-    }
-    const bool is_told =
-        err == COHERD_OK || err == COHERD_ERR_TIMEOUT || waiter.accepted;
-    if (receipt != NULL && is_told) {
-        *receipt = waiter.receipt;
     }
     return err;
 }

@@ -36,6 +36,7 @@ coherd_err chd_transport_open(coherd_client *client)
                  timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
     atomic_store(&client->event_fd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     client->timer_ns = CHD_NEVER_NS;
+    client->flush_ns = CHD_NEVER_NS;
     client->event_raised = false;
     if (atomic_load(&client->epoll_fd) < 0 ||
         atomic_load(&client->timer_fd) < 0 ||
@@ -104,6 +105,7 @@ void chd_transport_flush(coherd_client *client)
 {
     const int fd = atomic_load(&client->socket_fd);
 
+    client->flush_ns = CHD_NEVER_NS;
     if (fd < 0 || client->write_failed) {
         return;
     }
@@ -134,8 +136,11 @@ void chd_transport_flush(coherd_client *client)
 #define WRITE_NS ((uint64_t)20000)
 #define WRITES_AT_ONCE 8
 
-/* So much is worth a write of its own. */
-#define WRITE_BYTES ((size_t)16 * 1024)
+/* So much is worth a write of its own; less of a burst is written so much
+ * later, by the background thread: woken for each piece, it would take more
+ * time than all else that publishing does. */
+#define WRITE_BYTES ((size_t)32 * 1024)
+#define WRITE_LATER_NS ((uint64_t)200000)
 
 void chd_transport_flush_published(coherd_client *client)
 {
@@ -146,14 +151,17 @@ void chd_transport_flush_published(coherd_client *client)
     const bool may_wait =
         thread_writes && chd_client_unsent_bytes(client->engine) < WRITE_BYTES;
 
-    if (client->writable_wanted || (may_wait && client->event_raised)) {
+    const bool comes = client->event_raised || client->flush_ns != CHD_NEVER_NS;
+
+    if (client->writable_wanted || (may_wait && comes)) {
         return; /* the socket is full, and whoever watches it goes on; or the
-                   background thread was woken already */
+                   background thread comes anyhow */
     }
     const uint64_t now_ns = chd_lib_now_ns();
     const uint64_t spent_ns = now_ns + WRITES_AT_ONCE * WRITE_NS;
     if (may_wait && client->writes_ns > spent_ns) {
-        chd_transport_raise(client);
+        client->flush_ns = now_ns + WRITE_LATER_NS;
+        chd_transport_arm(client);
         return;
     }
     client->writes_ns =
@@ -195,11 +203,12 @@ chd_read chd_transport_read(coherd_client *client)
 
 void chd_transport_arm(coherd_client *client)
 {
-    const uint64_t deadline_ns =
+    const uint64_t others_ns =
         chd_min_u64(chd_min_u64(chd_client_deadline_ns(client->engine),
                                 chd_staleness_deadline_ns(client)),
                     chd_min_u64(chd_floors_deadline_ns(client),
                                 chd_confirm_deadline_ns(client)));
+    const uint64_t deadline_ns = chd_min_u64(others_ns, client->flush_ns);
     const uint64_t now_ns = chd_lib_now_ns();
     uint64_t count;
 

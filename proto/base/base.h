@@ -15,6 +15,8 @@
 #define CHD_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define CHD_NORETURN __attribute__((noreturn))
 #define CHD_UNUSED __attribute__((unused))
+/* For a function that is compiled anew for each constant it is called with. */
+#define CHD_INLINED static inline __attribute__((always_inline))
 
 /* Abort.  Nothing is printed, which the core may not do, but a debugger or a
  * core dump shows the arguments in the frame of this function; and the caller's

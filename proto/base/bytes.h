@@ -34,6 +34,19 @@ static inline uint64_t chd_load64(const uint8_t *at)
            (uint64_t)at[6] << 8 | at[7];
 }
 
+/* Write eight bytes in network order. */
+static inline void chd_store64(uint8_t *at, uint64_t word)
+{
+    at[0] = (uint8_t)(word >> 56);
+    at[1] = (uint8_t)(word >> 48);
+    at[2] = (uint8_t)(word >> 40);
+    at[3] = (uint8_t)(word >> 32);
+    at[4] = (uint8_t)(word >> 24);
+    at[5] = (uint8_t)(word >> 16);
+    at[6] = (uint8_t)(word >> 8);
+    at[7] = (uint8_t)word;
+}
+
 static inline bool chd_bytes_equal(chd_bytes a, chd_bytes b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);

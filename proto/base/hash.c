@@ -33,16 +33,24 @@ static uint64_t load_few(const uint8_t *at, size_t count)
 
 uint64_t chd_hash(uint64_t seed, chd_bytes bytes)
 {
-    uint64_t h = chd_mix64(seed ^ K1) ^ bytes.len;
+    uint64_t h = seed ^ K1;
     const uint8_t *p = bytes.ptr;
     size_t left = bytes.len;
+    uint64_t first;
+    uint64_t last = 0;
 
     for (; left > 16; p += 16, left -= 16) {
         h = fold(load(p) ^ K2, load(p + 8) ^ h);
     }
-    const bool two = left > 8;
-    const uint64_t first = two ? load(p) : load_few(p, left);
-    /* The last eight bytes, some of them once more. */
-    const uint64_t last = two ? load(p + left - 8) : 0;
-    return chd_mix64(fold(first ^ K2, last ^ h));
+    /* The last sixteen bytes, some of them once more. */
+    if (bytes.len >= 16) {
+        first = load(p + left - 16);
+        last = load(p + left - 8);
+    } else if (bytes.len >= 8) {
+        first = load(p);
+        last = load(p + left - 8);
+    } else {
+        first = load_few(p, left);
+    }
+    return fold(K1 ^ bytes.len, fold(first ^ K2, last ^ h));
 }

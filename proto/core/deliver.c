@@ -10,7 +10,8 @@
 #define FRAME_SLACK (64 + CHD_NAME_BYTES_MAX)
 
 /* What an invalidation names, as bytes of its record: from the topic to the
- * target.  Soft ones stand only for soft ones. */
+ * target.  The hash of the topic stands for all but the latter.  Soft ones
+ * stand only for soft ones. */
 static void set_subject(chd_log_entry *entry, const chd_event *event)
 {
     const uint8_t *end = event->target.len > 0
@@ -22,7 +23,7 @@ static void set_subject(chd_log_entry *entry, const chd_event *event)
 
     entry->subject =
         chd_bytes_of(event->topic.ptr, (size_t)(end - event->topic.ptr));
-    entry->subject_hash = chd_hash(seed, entry->subject) | 1;
+    entry->subject_hash = chd_hash(seed, event->target) | 1;
 }
 
 void chd_core_log(chd_core *core, uint64_t origin, const chd_event *event,

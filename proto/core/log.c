@@ -25,12 +25,13 @@
  * rest of an entry. */
 #define SUBJECTS_SHARE 256
 
-/* So far ahead the processor fetches what is evicted: it has been in no cache
- * for long. */
-#define EVICT_AHEAD 1024
+/* Pages with more strands than this are walked when they are evicted. */
+#define STRANDS_MAX 8u
 
 /* Entries are aligned to eight bytes.  A reference is the offset in all pages
  * together, in units of eight bytes, plus one. */
+#define REF_BYTES 8u
+
 typedef struct header {
     uint32_t size; /* of the entry with this header, a multiple of 8 */
     uint32_t record_len;
@@ -51,20 +52,35 @@ typedef struct header {
 
 _Static_assert(sizeof(header) == 56, "the cost of an entry is documented");
 
+/* What a page holds, or held, of one origin and topic. */
+typedef struct strand {
+    uint64_t origin;
+    uint64_t topic_hash;
+    uint64_t first; /* sequence numbers between these */
+    uint64_t last;
+    uint32_t offset; /* of an entry with the topic */
+    uint32_t live;   /* entries */
+} strand;
+
 typedef struct page {
     uint64_t stamp; /* changes whenever entries move; 0: the page is free */
     uint64_t first; /* no entry has a lower number                        */
+    uint64_t end;   /* nor one as high                                    */
     uint32_t used;  /* bytes */
     uint32_t live;  /* bytes */
-    uint32_t next;  /* in the order of entries, or of free pages */
+    uint32_t live_count;
+    uint32_t indexed;      /* bytes whose entries by_seq knows            */
+    uint32_t strand_count; /* above STRANDS_MAX: too many, nothing is known */
+    uint32_t next;         /* in the order of entries, or of free pages   */
     uint32_t prev;
+    strand strands[STRANDS_MAX];
 } page;
 
 struct chd_log {
     const chd_mem *mem;
     uint8_t *memory;
     page *pages;
-    chd_index by_seq;
+    chd_index by_seq;      /* of pages that somebody looked for something in */
     chd_recent by_subject; /* the last ones that have one */
     chd_forgotten *forgotten;
     size_t page_bytes;
@@ -160,18 +176,18 @@ static header *at(const chd_log *log, uint32_t page_index, uint32_t offset)
 
 static uint32_t ref_of(const chd_log *log, const header *entry)
 {
-    return (uint32_t)(((const uint8_t *)entry - log->memory) / 8) + 1;
+    return (uint32_t)(((const uint8_t *)entry - log->memory) / REF_BYTES) + 1;
 }
 
 static header *of_ref(const chd_log *log, uint32_t ref)
 {
-    return (header *)(void *)(log->memory + (size_t)(ref - 1) * 8);
+    return (header *)(void *)(log->memory + (size_t)(ref - 1) * REF_BYTES);
 }
 
-static page *page_of(const chd_log *log, const header *entry)
+static uint32_t page_of(const chd_log *log, const header *entry)
 {
     const size_t offset = (size_t)((const uint8_t *)entry - log->memory);
-    return &log->pages[offset / log->page_bytes];
+    return (uint32_t)(offset / log->page_bytes);
 }
 
 static const uint8_t *record_of(const header *entry)
@@ -208,36 +224,129 @@ static uint32_t recent_hash(uint64_t subject_hash)
     return (uint32_t)(subject_hash >> 32);
 }
 
-static void link_entry(chd_log *log, const header *entry)
+static bool is_live(const header *entry)
 {
-    const uint32_t ref = ref_of(log, entry);
+    return (entry->flags & DEAD) == 0;
+}
 
-    chd_index_add(&log->by_seq, seq_hash(entry->origin, entry->seq), ref);
-    if (entry->subject_hash != 0) {
-        chd_recent_add(&log->by_subject, recent_hash(entry->subject_hash), ref);
+/* --- what is known of a page ---------------------------------------------- */
+
+/* Make the entries of a page findable that are not yet. */
+static void index_page(chd_log *log, uint32_t index)
+{
+    page *home = &log->pages[index];
+
+    while (home->indexed < home->used) {
+        const header *entry = at(log, index, home->indexed);
+        if (is_live(entry)) {
+            chd_index_add(&log->by_seq, seq_hash(entry->origin, entry->seq),
+                          ref_of(log, entry));
+        }
+        home->indexed += entry->size;
     }
 }
 
-static void unlink_entry(chd_log *log, const header *entry)
+static void unindex_page(chd_log *log, uint32_t index)
 {
-    const uint32_t ref = ref_of(log, entry);
+    page *home = &log->pages[index];
 
-    chd_index_remove(&log->by_seq, seq_hash(entry->origin, entry->seq), ref);
-    if (entry->subject_hash != 0) {
-        chd_recent_remove(&log->by_subject, recent_hash(entry->subject_hash),
-                          ref);
+    for (uint32_t offset = 0; offset < home->indexed;) {
+        const header *entry = at(log, index, offset);
+        if (is_live(entry)) {
+            chd_index_remove(&log->by_seq, seq_hash(entry->origin, entry->seq),
+                             ref_of(log, entry));
+        }
+        offset += entry->size;
+    }
+    home->indexed = 0;
+}
+
+/* The strand of an entry, or NULL. */
+static strand *strand_of(page *home, const header *entry)
+{
+    if (home->strand_count <= STRANDS_MAX) {
+        for (uint32_t i = home->strand_count; i-- > 0;) {
+            strand *known = &home->strands[i];
+            if (known->topic_hash == entry->topic_hash &&
+                known->origin == entry->origin) {
+                return known;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void note_strand(page *home, const header *entry, uint32_t offset)
+{
+    strand *known = strand_of(home, entry);
+
+    if (known != NULL) {
+        known->first = chd_min_u64(known->first, entry->seq);
+        known->last = chd_max_u64(known->last, entry->seq);
+        known->live++;
+    } else if (home->strand_count < STRANDS_MAX) {
+        home->strands[home->strand_count++] = (strand){
+            .origin = entry->origin,
+            .topic_hash = entry->topic_hash,
+            .first = entry->seq,
+            .last = entry->seq,
+            .offset = offset,
+            .live = 1,
+        };
+    } else {
+        home->strand_count = STRANDS_MAX + 1;
     }
 }
 
-static void relink_entry(chd_log *log, const header *entry, const header *moved)
+static bool may_hold(const page *home, uint64_t origin, uint64_t first,
+                     uint64_t last)
 {
-    const uint32_t from = ref_of(log, entry);
-    const uint32_t to = ref_of(log, moved);
+    if (home->strand_count > STRANDS_MAX) {
+        return true;
+    }
+    for (uint32_t i = 0; i < home->strand_count; i++) {
+        const strand *known = &home->strands[i];
+        if (known->origin == origin && known->first <= last &&
+            known->last >= first) {
+            return true;
+        }
+    }
+    return false;
+}
 
-    chd_index_move(&log->by_seq, seq_hash(entry->origin, entry->seq), from, to);
-    if (entry->subject_hash != 0) {
-        chd_recent_move(&log->by_subject, recent_hash(entry->subject_hash),
-                        from, to);
+/* Note that entries of a topic, one of them at offset, are evicted up to seq.
+ */
+static void forget(chd_log *log, const header *entry, uint64_t seq)
+{
+    const chd_forgotten_entry gone = {
+        .origin = entry->origin,
+        .seq = seq,
+        .topic_hash = entry->topic_hash,
+        .topic =
+            chd_bytes_of(record_of(entry) + entry->topic_at, entry->topic_len),
+    };
+    chd_forgotten_add(log->forgotten, &gone);
+}
+
+static void forget_page(chd_log *log, uint32_t index)
+{
+    const page *home = &log->pages[index];
+
+    if (home->strand_count <= STRANDS_MAX) {
+        for (uint32_t i = 0; i < home->strand_count; i++) {
+            const strand *gone = &home->strands[i];
+            if (gone->live > 0) {
+                forget(log, at(log, index, gone->offset), gone->last);
+            }
+        }
+        return;
+    }
+    for (uint32_t offset = 0; offset < home->used;) {
+        const header *entry = at(log, index, offset);
+        if (is_live(entry)) {
+            forget(log, entry, entry->seq);
+        }
+        offset += entry->size;
     }
 }
 
@@ -282,46 +391,18 @@ static void add_page(chd_log *log)
     log->tail = index;
 }
 
-/* Take an entry out of the tables and of the accounts; its bytes stay. */
-static void kill(chd_log *log, page *home, header *entry)
-{
-    unlink_entry(log, entry);
-    entry->flags |= DEAD;
-    home->live -= entry->size;
-    log->live -= entry->size;
-    log->count--;
-}
-
-static void evict_entry(chd_log *log, page *home, header *entry)
-{
-    chd_log_entry shown;
-
-    show(entry, &shown);
-    const chd_forgotten_entry gone = {
-        .origin = entry->origin,
-        .seq = entry->seq,
-        .topic_hash = entry->topic_hash,
-        .topic = shown.topic,
-    };
-    chd_forgotten_add(log->forgotten, &gone);
-    log->evicted = chd_max_u64(log->evicted, entry->number + 1);
-    kill(log, home, entry);
-}
-
 static void evict_page(chd_log *log, uint32_t index)
 {
-    page *home = &log->pages[index];
+    const page *home = &log->pages[index];
+    const uint32_t begin = ref_of(log, at(log, index, 0));
 
-    for (uint32_t offset = 0; offset < home->used;) {
-        header *entry = at(log, index, offset);
-        if (offset + EVICT_AHEAD < home->used) {
-            __builtin_prefetch(at(log, index, offset + EVICT_AHEAD));
-        }
-        offset += entry->size;
-        if ((entry->flags & DEAD) == 0) {
-            evict_entry(log, home, entry);
-        }
-    }
+    unindex_page(log, index);
+    chd_recent_forget(&log->by_subject, begin,
+                      begin + (uint32_t)(log->page_bytes / REF_BYTES));
+    forget_page(log, index);
+    log->evicted = chd_max_u64(log->evicted, home->end);
+    log->live -= home->live;
+    log->count -= home->live_count;
     free_page(log, index);
 }
 
@@ -330,31 +411,43 @@ static void evict_page(chd_log *log, uint32_t index)
 static void move_live(chd_log *log, uint32_t from, uint32_t to, uint32_t used)
 {
     const uint32_t end = log->pages[from].used;
+    page *home = &log->pages[to];
     uint32_t kept = used;
 
     for (uint32_t offset = 0; offset < end;) {
-        header *entry = at(log, from, offset);
+        const header *entry = at(log, from, offset);
         const uint32_t size = entry->size;
-        offset += size;
-        if ((entry->flags & DEAD) != 0) {
-            continue;
-        }
         header *target = at(log, to, kept);
-        relink_entry(log, entry, target);
-        memmove(target, entry, size);
-        kept += size;
+        const bool moves = is_live(entry);
+        if (moves && entry->subject_hash != 0) {
+            chd_recent_move(&log->by_subject, recent_hash(entry->subject_hash),
+                            ref_of(log, entry), ref_of(log, target));
+        }
+        if (moves) {
+            memmove(target, entry, size);
+            note_strand(home, target, kept);
+            kept += size;
+            home->live_count++;
+        }
+        offset += size;
     }
-    log->pages[to].used = kept;
-    log->pages[to].live = kept;
+    home->used = kept;
+    home->live = kept;
 }
 
 static void merge(chd_log *log, uint32_t index)
 {
-    const uint32_t next = log->pages[index].next;
+    page *home = &log->pages[index];
+    const uint32_t next = home->next;
 
+    unindex_page(log, index);
+    unindex_page(log, next);
+    home->strand_count = 0;
+    home->live_count = 0;
     move_live(log, index, index, 0);
-    move_live(log, next, index, log->pages[index].used);
-    log->pages[index].stamp = ++log->stamp;
+    move_live(log, next, index, home->used);
+    home->end = log->pages[next].end;
+    home->stamp = ++log->stamp;
     free_page(log, next);
 }
 
@@ -414,6 +507,28 @@ static header *find_superseded(const chd_log *log, const chd_log_entry *entry)
     return NULL;
 }
 
+/* Take an entry out of the tables and of the accounts; its bytes stay. */
+static void kill(chd_log *log, uint32_t index, header *entry)
+{
+    page *home = &log->pages[index];
+    const uint32_t ref = ref_of(log, entry);
+    strand *known = strand_of(home, entry);
+
+    if (ref - ref_of(log, at(log, index, 0)) < home->indexed / REF_BYTES) {
+        chd_index_remove(&log->by_seq, seq_hash(entry->origin, entry->seq),
+                         ref);
+    }
+    chd_recent_remove(&log->by_subject, recent_hash(entry->subject_hash), ref);
+    if (known != NULL) {
+        known->live--;
+    }
+    entry->flags |= DEAD;
+    home->live -= entry->size;
+    home->live_count--;
+    log->live -= entry->size;
+    log->count--;
+}
+
 uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry)
 {
     header *older =
@@ -422,11 +537,11 @@ uint64_t chd_log_supersede(chd_log *log, const chd_log_entry *entry)
     if (older == NULL) {
         return UINT64_MAX;
     }
-    page *home = page_of(log, older);
+    const uint32_t index = page_of(log, older);
     const uint64_t number = older->number;
-    kill(log, home, older);
-    if (home->live == 0 && (uint32_t)(home - log->pages) != log->tail) {
-        free_page(log, (uint32_t)(home - log->pages));
+    kill(log, index, older);
+    if (log->pages[index].live == 0 && index != log->tail) {
+        free_page(log, index);
     }
     return number;
 }
@@ -468,9 +583,15 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry)
     };
     memcpy((uint8_t *)added + sizeof(*added), entry->record.ptr,
            entry->record.len);
-    link_entry(log, added);
+    if (compacts) {
+        chd_recent_add(&log->by_subject, recent_hash(entry->subject_hash),
+                       ref_of(log, added));
+    }
+    note_strand(home, added, home->used);
     home->used += (uint32_t)size;
     home->live += (uint32_t)size;
+    home->live_count++;
+    home->end = log->end + 1;
     log->live += size;
     log->count++;
     log->end++;
@@ -540,7 +661,7 @@ bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
         while (cursor->offset < here->used) {
             const header *next = at(log, cursor->page, cursor->offset);
             cursor->offset += next->size;
-            if ((next->flags & DEAD) == 0 && next->number >= cursor->number) {
+            if (is_live(next) && next->number >= cursor->number) {
                 cursor->number = next->number + 1;
                 show(next, entry);
                 return true;
@@ -553,6 +674,16 @@ bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
         cursor->page = here->next;
         cursor->offset = 0;
         cursor->stamp = log->pages[here->next].stamp;
+    }
+}
+
+void chd_log_index(chd_log *log, uint64_t origin, uint64_t first, uint64_t last)
+{
+    for (uint32_t i = log->head; i != NONE; i = log->pages[i].next) {
+        if (log->pages[i].indexed < log->pages[i].used &&
+            may_hold(&log->pages[i], origin, first, last)) {
+            index_page(log, i);
+        }
     }
 }
 

@@ -100,8 +100,13 @@ bool chd_log_overran(const chd_log *log, const chd_log_cursor *cursor);
 bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
                   chd_log_entry *entry);
 
-/* Find the entry of an event; false when it was superseded, evicted, or never
- * appended.  Owns: as chd_log_read. */
+/* Let the entries of a range of events be found; those that are appended later
+ * are not.  It takes time for pages of the log where nobody has looked yet. */
+void chd_log_index(chd_log *log, uint64_t origin, uint64_t first,
+                   uint64_t last);
+
+/* Find the entry of an event within such a range; false when it was superseded,
+ * evicted, or never appended.  Owns: as chd_log_read. */
 bool chd_log_find(const chd_log *log, uint64_t origin, uint64_t seq,
                   chd_log_entry *entry);
 

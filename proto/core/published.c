@@ -24,6 +24,7 @@ typedef struct publisher {
 struct chd_published {
     const chd_mem *mem;
     publisher *slots; /* CHD_PUBLISHERS_MAX, by sets */
+    publisher *last;  /* that was used, or NULL      */
     uint64_t seed;
     uint64_t uses;
 };
@@ -79,8 +80,11 @@ static publisher *find(const chd_published *table, uint64_t client)
 /* The client's slot, or that of whoever was quiet for longest. */
 static publisher *take(chd_published *table, uint64_t client)
 {
-    publisher *slot = find(table, client);
+    publisher *slot = table->last;
 
+    if (slot == NULL || slot->client != client) {
+        slot = find(table, client);
+    }
     if (slot == NULL) {
         publisher *set = set_of(table, client);
         slot = set;
@@ -90,6 +94,7 @@ static publisher *take(chd_published *table, uint64_t client)
         *slot = (publisher){.client = client};
     }
     slot->used = ++table->uses;
+    table->last = slot;
     return slot;
 }
 

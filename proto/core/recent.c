@@ -60,6 +60,17 @@ void chd_recent_remove(chd_recent *recent, uint32_t hash, uint32_t ref)
     chd_recent_move(recent, hash, ref, 0);
 }
 
+void chd_recent_forget(chd_recent *recent, uint32_t begin, uint32_t end)
+{
+    const size_t count = (size_t)recent->line_count * WAYS;
+
+    for (size_t i = 0; i < count; i++) {
+        if (recent->places[i].ref - begin < end - begin) {
+            recent->places[i].ref = 0;
+        }
+    }
+}
+
 uint32_t chd_recent_next(const chd_recent *recent, uint32_t hash, uint32_t *at)
 {
     const chd_recent_place *line = line_of(recent, hash);

@@ -39,6 +39,9 @@ void chd_recent_remove(chd_recent *recent, uint32_t hash, uint32_t ref);
 void chd_recent_move(chd_recent *recent, uint32_t hash, uint32_t from,
                      uint32_t to);
 
+/* Forget all from begin up to, and without, end. */
+void chd_recent_forget(chd_recent *recent, uint32_t begin, uint32_t end);
+
 /* Let the processor fetch what is known of hash. */
 void chd_recent_expect(const chd_recent *recent, uint32_t hash);
 

@@ -151,6 +151,8 @@ chd_err chd_core_on_fetch(chd_core *core, const chd_mesh_header *header,
     const chd_err err = chd_mesh_scan_fetch(scan, fields, &fetch);
 
     if (err == CHD_OK && can_afford(core, 2 * (size_t)CHD_FRAME_BYTES_MAX)) {
+        chd_log_index(core->log, fetch.origin, fetch.first,
+                      fetch.first + LOOKUPS_MAX);
         const uint64_t told = tell_lost(core, &fetch, header, route, out);
         answer(core, &fetch, told, header, route, out);
     }

@@ -18,7 +18,16 @@ typedef struct subscription {
     uint8_t topic[CHD_TOPIC_BYTES_MAX];
 } subscription;
 
+/* What the session was last asked about: mostly it is asked again. */
+typedef struct verdict {
+    uint64_t topic_hash;
+    bool wanted;
+    uint8_t topic_len; /* 0: there is none */
+    uint8_t topic[CHD_TOPIC_BYTES_MAX];
+} verdict;
+
 typedef struct session_subscriptions {
+    verdict last;
     uint32_t first; /* index + 1, so that zeroed memory means none */
     uint32_t count;
     uint32_t prefix_count;
@@ -130,6 +139,7 @@ static void link_to_session(chd_route *route, uint32_t session, uint32_t i)
     if (own->first != 0) {
         route->entries[own->first - 1].session_prev = i + 1;
     }
+    own->last.topic_len = 0;
     own->first = i + 1;
     own->count++;
     if (entry->match == CHD_MATCH_PREFIX) {
@@ -152,6 +162,7 @@ static void unlink_from_session(chd_route *route, const subscription *entry)
         route->entries[entry->session_next - 1].session_prev =
             entry->session_prev;
     }
+    own->last.topic_len = 0;
     own->count--;
     if (entry->match == CHD_MATCH_PREFIX) {
         own->prefix_count--;
@@ -243,19 +254,33 @@ static bool wants_by_prefix(const chd_route *route, uint32_t session,
     return false;
 }
 
+static bool judge(const chd_route *route, uint32_t session, uint64_t topic_hash,
+                  chd_bytes topic)
+{
+    const chd_filter exact = {CHD_MATCH_EXACT, topic};
+
+    return find(route, session, topic_hash, &exact) != NONE ||
+           (route->sessions[session].prefix_count > 0 &&
+            wants_by_prefix(route, session, topic));
+}
+
 bool chd_route_wants(const chd_route *route, uint32_t session,
                      uint64_t topic_hash, chd_bytes topic)
 {
-    const session_subscriptions *own = &route->sessions[session];
-    const chd_filter exact = {CHD_MATCH_EXACT, topic};
+    session_subscriptions *own = &route->sessions[session];
+    verdict *last = &own->last;
 
     if (own->count == 0) {
         return false;
     }
-    if (find(route, session, topic_hash, &exact) != NONE) {
-        return true;
+    if (topic_hash != last->topic_hash || topic.len != last->topic_len ||
+        memcmp(topic.ptr, last->topic, topic.len) != 0) {
+        last->topic_hash = topic_hash;
+        last->topic_len = (uint8_t)topic.len;
+        memcpy(last->topic, topic.ptr, topic.len);
+        last->wanted = judge(route, session, topic_hash, topic);
     }
-    return own->prefix_count > 0 && wants_by_prefix(route, session, topic);
+    return last->wanted;
 }
 
 uint32_t chd_route_session_count(const chd_route *route, uint32_t session)

@@ -106,6 +106,9 @@ static chd_bytes placed(const chd_pack *pack, size_t len)
 
 void chd_event_place(chd_pack *pack, chd_event *event)
 {
+    if (chd_usual_place(pack, event)) {
+        return;
+    }
     const uint32_t demand = demand_fields(event);
     const bool told = event->number != 0 || demand > 0;
     const uint32_t known = told ? KNOWN_FIELDS : RECORD_FIELDS;
@@ -137,6 +140,9 @@ void chd_event_pack(chd_pack *pack, const chd_event *event)
 
 void chd_item_pack(chd_pack *pack, const chd_event *item)
 {
+    if (chd_usual_pack_item(pack, item)) {
+        return;
+    }
     chd_pack_array(pack, ITEM_FIELDS + demand_fields(item));
     chd_pack_uint(pack, (uint64_t)item->kind);
     chd_pack_uint(pack, item->flags);

@@ -2,18 +2,20 @@
 
 #include "proto/base/limits.h"
 
+#define WORD_BYTES sizeof(uint64_t)
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Tell whether all eight bytes of word are printable ASCII.  The top bit of a
- * byte of the sum is set if the byte is 0x80 or above; or below 0x20, where
- * the subtraction borrows; or 0x7f, which becomes 0 and borrows below 1. */
-static bool is_plain(uint64_t word)
+/* Tell whether the eight bytes at text are printable ASCII.  The top bit of a
+ * byte is set if it is 0x80 or above; when 0x20 is taken away, if it is below;
+ * when 1 is added, if it is 0x7f.  What is borrowed or carried comes from a
+ * byte that is none itself. */
+static bool is_plain(const uint8_t *text)
 {
-    const uint64_t control = (word - EACH_BYTE(0x20)) & ~word;
-    const uint64_t delete = word ^ EACH_BYTE(0x7f);
-    const uint64_t is_delete = (delete - EACH_BYTE(0x01)) & ~delete;
+    uint64_t word;
 
-    return ((word | control | is_delete) & EACH_BYTE(0x80)) == 0;
+    memcpy(&word, text, sizeof(word));
+    return ((word | (word - EACH_BYTE(0x20)) | (word + EACH_BYTE(0x01))) &
+            EACH_BYTE(0x80)) == 0;
 }
 
 /* Return the length of the character at the front of text, at least one byte,
@@ -54,15 +56,17 @@ static size_t character_length(chd_bytes text)
 
 bool chd_text_is_valid(chd_bytes text)
 {
+    if (text.len >= WORD_BYTES && is_plain(text.ptr + text.len - WORD_BYTES)) {
+        /* The last word follows: each look ahead stays within the text. */
+        text.len -= WORD_BYTES;
+        while (text.len > 0 && is_plain(text.ptr)) {
+            const size_t len = chd_min_size(text.len, WORD_BYTES);
+            text.ptr += len;
+            text.len -= len;
+        }
+    }
     while (text.len > 0) {
-        uint64_t word = 0; /* not plain */
-        size_t len = sizeof(word);
-        if (text.len >= len) {
-            memcpy(&word, text.ptr, len);
-        }
-        if (!is_plain(word)) {
-            len = character_length(text);
-        }
+        const size_t len = character_length(text);
         if (len == 0) {
             return false;
         }

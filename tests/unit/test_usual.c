@@ -166,3 +166,91 @@ Test(usual, what_is_bad_or_uncommon_is_left_to_the_general_way)
         cr_assert_eq(scan.err, CHD_OK);
     }
 }
+
+/* --- writing: where there is only just room, it is the general way ---------- */
+
+static void write_both_ways(const chd_event *event)
+{
+    static uint8_t exact[sizeof(plain)];
+    chd_event quick = *event;
+    chd_event slow = *event;
+    chd_pack a;
+    chd_pack b;
+
+    chd_pack_init(&a, plain, sizeof(plain));
+    chd_event_place(&a, &quick);
+    cr_assert_eq(chd_pack_result(&a), CHD_OK);
+    chd_pack_init(&b, exact, a.len);
+    chd_event_place(&b, &slow);
+    cr_assert_eq(chd_pack_result(&b), CHD_OK);
+    cr_assert(chd_bytes_equal(chd_pack_bytes(&a), chd_pack_bytes(&b)));
+    cr_assert_eq(quick.topic.ptr - plain, slow.topic.ptr - exact);
+    cr_assert_eq(quick.target.ptr - plain, slow.target.ptr - exact);
+    cr_assert_eq(quick.value.ptr - plain, slow.value.ptr - exact);
+
+    chd_pack_init(&a, plain, sizeof(plain));
+    chd_item_pack(&a, event);
+    chd_pack_init(&b, exact, a.len);
+    chd_item_pack(&b, event);
+    cr_assert_eq(chd_pack_result(&b), CHD_OK);
+    cr_assert(chd_bytes_equal(chd_pack_bytes(&a), chd_pack_bytes(&b)));
+}
+
+static size_t written_len(const chd_event *event)
+{
+    chd_event placed = *event;
+    chd_pack pack;
+
+    chd_pack_init(&pack, plain, sizeof(plain));
+    return chd_usual_place(&pack, &placed) ? pack.len : 0;
+}
+
+Test(usual, events_are_written_alike_both_ways)
+{
+    static const uint64_t numbers[] = {
+        1,          0x7f,       0x80,
+        0xff,       0x100,      0xffff,
+        0x10000,    UINT32_MAX, UINT64_C(0x100000000),
+        CHD_SEQ_MAX};
+    static const size_t topics[] = {1, 31, 32};
+    static const size_t keys[] = {1, 255, 256};
+    static uint8_t text[256];
+
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < CHD_COUNT(numbers); i++) {
+        chd_event event = event_of(numbers[i], numbers[i]);
+        event.client = numbers[i];
+        cr_assert_gt(written_len(&event), 0);
+        for (size_t t = 0; t < CHD_COUNT(topics); t++) {
+            for (size_t k = 0; k < CHD_COUNT(keys); k++) {
+                event.topic.len = topics[t];
+                event.topic.ptr = text;
+                event.target = chd_bytes_of(text, keys[k]);
+                write_both_ways(&event);
+            }
+        }
+    }
+}
+
+Test(usual, what_is_uncommon_is_written_the_general_way)
+{
+    chd_event events[7];
+
+    for (size_t i = 0; i < CHD_COUNT(events); i++) {
+        events[i] = event_of(1, 1);
+    }
+    events[0].kind = CHD_KIND_UPDATE;
+    events[0].value = chd_bytes_str("value");
+    events[1].kind = CHD_KIND_MESSAGE;
+    events[1].target_kind = CHD_TARGET_NONE;
+    events[1].target.len = 0;
+    events[2].target_kind = CHD_TARGET_TAG;
+    events[3].flags = 0x80;
+    events[4].version = 1;
+    events[5].again_ms = 1;
+    events[6].number = 0;
+    for (size_t i = 0; i < CHD_COUNT(events); i++) {
+        cr_assert_eq(written_len(&events[i]), 0, "%zu", i);
+        write_both_ways(&events[i]);
+    }
+}
