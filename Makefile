@@ -43,8 +43,8 @@ obj := $(priv)/obj
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
     -Wmissing-prototypes -Wformat=2 -Wundef -Wvla $(WERROR)
 mode_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-# The daemon is compiled as a whole: most of its functions are short, and many
-# calls go from one file to another.
+# The daemon is compiled as a whole, and so is the library: most functions are
+# short, and many calls go from one file to another.
 whole := $(if $(filter release,$(VARIANT)),-flto=auto)
 # Warnings that follow the flow of values misfire on instrumented code.
 sanitised := -O1 -g -fno-omit-frame-pointer -Wno-format-truncation \
@@ -77,7 +77,8 @@ compile = $(call say,CC) $(cc) -MMD -MP $1 -c -o $@ $<
 link_flags = $(mode) -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 ld = $(CC) -pie $(link_flags)
 link = $(call say,LD) $(ld) -o $@ $^ $1
-archive = $(call say,AR) rm -f $@ && $(AR) rcs $@
+# gcc-ar knows what is in objects that are still to be compiled as a whole.
+archive = $(call say,AR) rm -f $@ && $(if $(whole),gcc-ar,$(AR)) rcs $@
 
 # --- sources and products ---------------------------------------------------
 
@@ -108,6 +109,8 @@ so_name := $(so).$(firstword $(subst ., ,$(VERSION)))
 proto_lib := $(priv)/lib/libproto.a
 daemon := $(if $(whole),$(patsubst %.c,$(obj)/whole/%.o,$(broker_src) \
     $(proto_src)),$(call objs,$(broker_src)) $(proto_lib))
+library := $(if $(whole),$(client_src:%.c=$(obj)/library/%.o) \
+    $(priv)/lib/libwhole.a,$(call objs,$(client_src)) $(proto_lib))
 test_libs := $(priv)/lib/libsupport.a $(proto_lib)
 programs := $(patsubst broker/%,$(bin)/coherd,$(wildcard broker/main.c)) \
     $(patsubst client/cli/%,$(bin)/coherctl,$(wildcard client/cli/main.c))
@@ -139,21 +142,27 @@ $(obj)/client/%.o: client/%.c Makefile
 	$(call compile,-fPIC -fvisibility=hidden $(gnu) $(call cflags_of,msgpack))
 $(obj)/%.o: %.c Makefile
 	$(call compile,-fPIE $(gnu) $(call cflags_of,$(broker_pkgs)))
+$(obj)/library/%.o: %.c Makefile
+	$(call compile,$(whole) -fPIC -fvisibility=hidden $(gnu) \
+	    $(call cflags_of,msgpack))
 $(obj)/whole/%.o: %.c Makefile
 	$(call compile,$(whole) -fPIE $(gnu) $(call cflags_of,$(broker_pkgs)))
 
 $(proto_lib): $(call objs,$(proto_src))
 	$(archive) $^
+$(priv)/lib/libwhole.a: $(proto_src:%.c=$(obj)/library/%.o)
+	$(archive) $^
 $(priv)/lib/libsupport.a: $(call objs,$(support_src))
 	$(archive) $^
 # One object that holds what it needs of proto/ and shows coherd_* alone.
-$(priv)/lib/coherd.o: $(call objs,$(client_src)) $(proto_lib)
-	$(call say,LD) $(CC) -r -nostdlib -o $@ $^ && \
+$(priv)/lib/coherd.o: $(library)
+	$(call say,LD) $(CC) $(mode) $(if $(whole),$(whole) \
+	    -flinker-output=nolto-rel) -r -nostdlib -o $@ $^ && \
 	    $(OBJCOPY) --wildcard --keep-global-symbol='coherd_*' $@
 $(lib)/libcoherd.a: $(priv)/lib/coherd.o
 	$(archive) $^
-$(lib)/$(so_file): $(call objs,$(client_src)) $(proto_lib)
-	$(call say,LD) $(CC) -shared $(link_flags) -Wl,-soname,$(so_name) \
+$(lib)/$(so_file): $(library)
+	$(call say,LD) $(CC) $(mode) $(whole) -shared $(link_flags) -Wl,-soname,$(so_name) \
 	    $(if $(sanitiser),,-Wl,-z,defs) -o $@ $^ $(call libs_of,msgpack)
 $(lib)/$(so): $(lib)/$(so_file)
 	$(Q)ln -sf $(so_file) $(lib)/$(so_name) && ln -sf $(so_name) $@

@@ -18,6 +18,12 @@
 /* For a function that is compiled anew for each constant it is called with. */
 #define CHD_INLINED static inline __attribute__((always_inline))
 
+/* Let the processor fetch a line of memory that will be read, or written.  It
+ * may lie behind the end of what is valid: nothing happens then. */
+#define CHD_PREFETCH(at) __builtin_prefetch(at)
+#define CHD_PREFETCH_WRITE(at) __builtin_prefetch(at, 1)
+#define CHD_LINE_BYTES 64
+
 /* Abort.  Nothing is printed, which the core may not do, but a debugger or a
  * core dump shows the arguments in the frame of this function; and the caller's
  * line is the right one, where the compiler would merge calls of abort. */

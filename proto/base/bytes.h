@@ -47,9 +47,29 @@ static inline void chd_store64(uint8_t *at, uint64_t word)
     at[7] = (uint8_t)word;
 }
 
+static inline bool chd_words_equal(const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a, b, sizeof(uint64_t)) == 0;
+}
+
+/* What is mostly compared is neither long nor very short, and the call of
+ * memcmp would take longer. */
 static inline bool chd_bytes_equal(chd_bytes a, chd_bytes b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    const size_t word = sizeof(uint64_t);
+
+    if (a.len != b.len) {
+        return false;
+    }
+    if (a.len < word || a.len > 8 * word) {
+        return a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0;
+    }
+    for (size_t at = 0; at < a.len - word; at += word) {
+        if (!chd_words_equal(a.ptr + at, b.ptr + at)) {
+            return false;
+        }
+    }
+    return chd_words_equal(a.ptr + a.len - word, b.ptr + b.len - word);
 }
 
 static inline bool chd_bytes_starts_with(chd_bytes whole, chd_bytes prefix)

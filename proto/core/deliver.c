@@ -88,10 +88,10 @@ static bool flush_one(chd_core *core, chd_out *out)
     while (pack.len < CHD_BATCH_BYTES && next_own(core, &cursor, &entry)) {
         chd_mesh_events_add(&pack, &writer, entry.record);
         chd_core_superseded(core, chd_log_supersede(core->log, &entry));
-        core->sent_cursor = cursor;
         core->unsent_bytes -= entry.record.len;
     }
     CHD_ASSERT(writer.count > 0);
+    core->sent_cursor = cursor;
     chd_mesh_events_close(&pack, &writer, core->sent + 1,
                           core->sent + writer.count);
     core->sent += writer.count;
@@ -157,19 +157,16 @@ void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out)
     session->unreceipted = 0;
 }
 
-/* Read on to the next event that the session wants.  Own events that the pace
+/* Read on to the next event that the session wants, or to the end.  Own events that the pace
  * holds back wait here, too: no session is ahead of the mesh, so that nothing
  * was delivered which could die with this node unheard. */
-static bool next_wanted(chd_core *core, uint32_t index, chd_log_cursor *cursor,
-                        chd_log_entry *entry)
+static bool next_wanted(chd_core *core, uint32_t index, chd_log_entry *entry)
 {
-    for (;;) {
-        const chd_log_cursor before = *cursor;
-        if (!chd_log_read(core->log, cursor, entry)) {
-            return false;
-        }
+    chd_log_cursor *cursor = &core->sessions[index].cursor;
+
+    while (chd_log_read(core->log, cursor, entry)) {
         if (entry->origin == core->config.node && entry->seq > core->sent) {
-            *cursor = before;
+            chd_log_unread(cursor, entry);
             return false;
         }
         if (!entry->quiet && chd_route_wants(core->route, index,
@@ -177,20 +174,20 @@ static bool next_wanted(chd_core *core, uint32_t index, chd_log_cursor *cursor,
             return true;
         }
     }
+    return false;
 }
 
 uint64_t chd_core_next_of(chd_core *core, uint32_t index)
 {
     chd_session *session = &core->sessions[index];
-    chd_log_cursor cursor = session->cursor;
     chd_log_entry entry;
 
     if (session->reset != 0 || session->resuming ||
-        chd_log_overran(core->log, &cursor)) {
+        chd_log_overran(core->log, &session->cursor)) {
         return 0;
     }
-    if (!next_wanted(core, index, &cursor, &entry)) {
-        session->cursor = cursor;
+    if (next_wanted(core, index, &entry)) {
+        chd_log_unread(&session->cursor, &entry);
     }
     return session->cursor.number + 1;
 }
@@ -216,13 +213,13 @@ static void send_reset(chd_core *core, uint32_t index, chd_reset_reason reason,
     chd_core_trace(out, CHD_TRACE_SESSION_RESET, NULL, index, (uint64_t)reason);
 }
 
-/* Send one batch of one origin's events; there is something to send. */
+/* Send one batch of one origin's events, of which the first was read. */
 static void send_batch(chd_core *core, uint32_t index, chd_log_entry *entry,
                        chd_out *out)
 {
     chd_session *session = &core->sessions[index];
-    chd_log_cursor cursor = session->cursor;
     uint32_t count = 0;
+    bool more;
     const uint64_t origin = entry->origin;
     chd_pack pack = chd_out_pack(out, CHD_FRAME_BYTES_MAX);
     const size_t array_at =
@@ -231,11 +228,12 @@ static void send_batch(chd_core *core, uint32_t index, chd_log_entry *entry,
     do {
         chd_pack_raw(&pack, entry->record);
         count++;
-        session->cursor = cursor;
-    } while (pack.len < CHD_BATCH_BYTES &&
-             next_wanted(core, index, &cursor, entry) &&
-             entry->origin == origin);
+        more = pack.len < CHD_BATCH_BYTES && next_wanted(core, index, entry);
+    } while (more && entry->origin == origin);
 
+    if (more) {
+        chd_log_unread(&session->cursor, entry);
+    }
     chd_local_events_close(&pack, array_at, count, session->cursor.number + 1);
     chd_core_tell(index, &pack, out);
     session->position += count;
@@ -292,12 +290,9 @@ static void send_stream(chd_core *core, uint32_t index, chd_out *out)
             continue;
         }
         chd_log_entry entry;
-        chd_log_cursor cursor = session->cursor;
-        if (!next_wanted(core, index, &cursor, &entry)) {
-            session->cursor = cursor;
+        if (!next_wanted(core, index, &entry)) {
             return;
         }
-        session->cursor = cursor;
         send_batch(core, index, &entry, out);
     }
 }

@@ -25,6 +25,13 @@
  * rest of an entry. */
 #define SUBJECTS_SHARE 256
 
+/* So far ahead the processor fetches memory that will be written: what it holds
+ * was last looked at when the log was full before, and is in no cache. */
+#define APPEND_AHEAD 4096
+
+/* What is read was written a while ago: others came between. */
+#define READ_AHEAD 768
+
 /* Pages with more strands than this are walked when they are evicted. */
 #define STRANDS_MAX 8u
 
@@ -551,6 +558,17 @@ void chd_log_expect(const chd_log *log, const chd_log_entry *entry)
     chd_recent_expect(&log->by_subject, recent_hash(entry->subject_hash));
 }
 
+/* As many lines as a usual entry has. */
+static void fetch_ahead(const chd_log *log, const uint8_t *entry, size_t offset)
+{
+    if (log->page_bytes - offset > APPEND_AHEAD + 3 * CHD_LINE_BYTES) {
+        entry += APPEND_AHEAD;
+        CHD_PREFETCH_WRITE(entry);
+        CHD_PREFETCH_WRITE(entry + CHD_LINE_BYTES);
+        CHD_PREFETCH_WRITE(entry + 2 * CHD_LINE_BYTES);
+    }
+}
+
 void chd_log_append(chd_log *log, const chd_log_entry *entry)
 {
     const size_t size = chd_log_cost(entry->record.len);
@@ -583,6 +601,7 @@ void chd_log_append(chd_log *log, const chd_log_entry *entry)
     };
     memcpy((uint8_t *)added + sizeof(*added), entry->record.ptr,
            entry->record.len);
+    fetch_ahead(log, (uint8_t *)added, home->used);
     if (compacts) {
         chd_recent_add(&log->by_subject, recent_hash(entry->subject_hash),
                        ref_of(log, added));
@@ -661,6 +680,8 @@ bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
         while (cursor->offset < here->used) {
             const header *next = at(log, cursor->page, cursor->offset);
             cursor->offset += next->size;
+            CHD_PREFETCH((const uint8_t *)next + READ_AHEAD);
+            CHD_PREFETCH((const uint8_t *)next + READ_AHEAD + CHD_LINE_BYTES);
             if (is_live(next) && next->number >= cursor->number) {
                 cursor->number = next->number + 1;
                 show(next, entry);
@@ -675,6 +696,12 @@ bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
         cursor->offset = 0;
         cursor->stamp = log->pages[here->next].stamp;
     }
+}
+
+void chd_log_unread(chd_log_cursor *cursor, const chd_log_entry *entry)
+{
+    cursor->number--;
+    cursor->offset -= (uint32_t)chd_log_cost(entry->record.len);
 }
 
 void chd_log_index(chd_log *log, uint64_t origin, uint64_t first, uint64_t last)

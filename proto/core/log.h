@@ -100,6 +100,9 @@ bool chd_log_overran(const chd_log *log, const chd_log_cursor *cursor);
 bool chd_log_read(const chd_log *log, chd_log_cursor *cursor,
                   chd_log_entry *entry);
 
+/* Move the cursor back before the entry that was just read. */
+void chd_log_unread(chd_log_cursor *cursor, const chd_log_entry *entry);
+
 /* Let the entries of a range of events be found; those that are appended later
  * are not.  It takes time for pages of the log where nobody has looked yet. */
 void chd_log_index(chd_log *log, uint64_t origin, uint64_t first,

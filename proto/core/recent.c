@@ -5,7 +5,7 @@
 #define WAYS 8u
 #define LINE_BYTES (WAYS * sizeof(chd_recent_place))
 
-_Static_assert(LINE_BYTES == 64, "eight places fill a line of the cache");
+_Static_assert(LINE_BYTES == CHD_LINE_BYTES, "eight places fill a line");
 
 chd_err chd_recent_new(size_t count, const chd_mem *mem, chd_recent *recent)
 {
@@ -86,5 +86,5 @@ uint32_t chd_recent_next(const chd_recent *recent, uint32_t hash, uint32_t *at)
 
 void chd_recent_expect(const chd_recent *recent, uint32_t hash)
 {
-    __builtin_prefetch(line_of(recent, hash), 1);
+    CHD_PREFETCH_WRITE(line_of(recent, hash));
 }

@@ -273,8 +273,8 @@ bool chd_route_wants(const chd_route *route, uint32_t session,
     if (own->count == 0) {
         return false;
     }
-    if (topic_hash != last->topic_hash || topic.len != last->topic_len ||
-        memcmp(topic.ptr, last->topic, topic.len) != 0) {
+    if (topic_hash != last->topic_hash ||
+        !chd_bytes_equal(topic, chd_bytes_of(last->topic, last->topic_len))) {
         last->topic_hash = topic_hash;
         last->topic_len = (uint8_t)topic.len;
         memcpy(last->topic, topic.ptr, topic.len);

@@ -20,6 +20,8 @@ enum {
 #define VALUE_BYTES 2
 #define NUMBER_BYTES 9
 
+#define READ_AHEAD 1024
+
 /* No usual event is longer.  Where so much is left, no other end is looked
  * for; a number may touch what is behind it, within these. */
 #define USUAL_BYTES_MAX                                                        \
@@ -128,6 +130,12 @@ CHD_INLINED bool read_record(chd_scan *scan, bool roomy, chd_event *event)
     const uint8_t *end = scan->end;
     const uint8_t *at = scan->at + 1;
 
+    if (roomy) {
+        /* Another processor wrote the message, and this one looks no further
+         * than to the end of a page by itself. */
+        CHD_PREFETCH(at + READ_AHEAD);
+        CHD_PREFETCH(at + READ_AHEAD + CHD_LINE_BYTES);
+    }
     if ((at = number_at(at, end, roomy, &event->seq)) == NULL ||
         (at = kind_at(at, end, roomy, event)) == NULL ||
         (at = number_at(at, end, roomy, &event->hlc)) == NULL ||
