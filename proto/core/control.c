@@ -282,6 +282,9 @@ static chd_err on_hello(chd_core *core, control *message, chd_out *out)
     if (peer != NULL) {
         chd_core_member_hello(core, peer, &message->header, &hello, out);
     }
+    if (peer != NULL && message->header.type == CHD_MESH_HELLO) {
+        peer->route = message->route;
+    }
     if (message->header.type == CHD_MESH_HELLO && !message->refused) {
         welcome(core, message, out);
     }
@@ -319,6 +322,41 @@ static chd_peer *note_position(chd_core *core, const control *message,
     return peer;
 }
 
+/* Questions on a link that is being set up wait in it, and would all be
+ * answered at once; so repairs wait until something came back. */
+static void note_up(chd_core *core, chd_peer *peer)
+{
+    if (peer != NULL && !peer->up) {
+        peer->up = true;
+        chd_core_repairs_hurry(core);
+    }
+}
+
+/* It may have waited in a link for whoever has this address next, and what it
+ * tells of another's events must not be taken for ours. */
+static bool is_for_another(chd_core *core, const chd_mesh_ping *ping)
+{
+    const bool is = ping->to != 0 && ping->to != core->config.node;
+
+    core->stats.misdirected += is;
+    return is;
+}
+
+/* libzmq's queues cost memory for each direction in which a link is used, and
+ * each write wakes two threads at the other end.  So the answer travels with
+ * our own PING, on our link, if there is one to who asked. */
+static void answer_ping(chd_core *core, const control *message, chd_peer *peer,
+                        const chd_pack *pong, chd_out *out)
+{
+    if (peer == NULL || !peer->dialled || !peer->up ||
+        peer->route != message->route) {
+        chd_core_reply(message->route, pong, out);
+        return;
+    }
+    chd_core_send(core, peer, pong, out);
+    chd_core_ping_back(core, peer, out);
+}
+
 static chd_err on_ping(chd_core *core, control *message, chd_out *out)
 {
     chd_mesh_ping ping;
@@ -328,7 +366,10 @@ static chd_err on_ping(chd_core *core, control *message, chd_out *out)
     if (err != CHD_OK) {
         return err;
     }
-    chd_peer *peer = note_position(core, message, &ping, out);
+    /* The answer shows the pinger who is here now. */
+    chd_peer *peer = is_for_another(core, &ping)
+                         ? NULL
+                         : note_position(core, message, &ping, out);
     const chd_origin *origin =
         chd_vector_find(core->vector, message->header.sender);
     const chd_mesh_header header =
@@ -342,13 +383,11 @@ static chd_err on_ping(chd_core *core, control *message, chd_out *out)
         .head = core->sent,
         .accepted = core->head,
         .refuses_ms = chd_core_refuses_ms(core),
+        .to = message->header.sender,
     };
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
     chd_mesh_pack_ping(&pack, &header, &pong);
-    chd_core_reply(message->route, &pack, out);
-    if (peer != NULL && peer->dialled && peer->up) {
-        chd_core_ping_back(core, peer, out);
-    }
+    answer_ping(core, message, peer, &pack, out);
     return CHD_OK;
 }
 
@@ -361,12 +400,18 @@ static chd_err on_pong(chd_core *core, control *message, chd_out *out)
     if (err != CHD_OK) {
         return err;
     }
+    if (is_for_another(core, &pong)) {
+        return CHD_OK;
+    }
     core->stats.pongs_received++;
     chd_peer *peer = note_position(core, message, &pong, out);
     if (peer != NULL) {
         /* t0 is our own clock, but what comes back is only as honest as the
          * peer: a time that never was counts as no time at all. */
         peer->rtt_ns = chd_since(core->now.mono_ns, pong.t0);
+        if (pong.t0 == peer->pinged_ns) {
+            note_up(core, peer); /* our PING came through, if not this */
+        }
         peer->head = chd_max_u64(peer->head, pong.head);
         if (pong.received <= core->sent) {
             peer->answered = chd_max_u64(peer->answered, pong.received);
@@ -469,16 +514,6 @@ static chd_err dispatch(chd_core *core, control *message, chd_out *out)
     default:
         core->stats.unknown++;
         return CHD_OK;
-    }
-}
-
-/* Questions on a link that is being set up wait in it, and would all be
- * answered at once; so repairs wait until something came back. */
-static void note_up(chd_core *core, chd_peer *peer)
-{
-    if (peer != NULL && !peer->up) {
-        peer->up = true;
-        chd_core_repairs_hurry(core);
     }
 }
 

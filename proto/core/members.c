@@ -288,6 +288,7 @@ static void dial(chd_core *core, chd_peer *peer, hellos *said, chd_out *out)
     action->endpoint = peer->endpoint;
     peer->dialled = true;
     peer->up = false;
+    peer->pinged_ns = 0; /* what answers a PING from before shows nothing */
     peer->dial_due_ns = chd_after(core->now.mono_ns, dial_interval(core, peer));
     peer->attempts++;
     chd_core_trace(out, CHD_TRACE_PEER_DIALLED, peer, peer->listed,
@@ -306,6 +307,7 @@ static void ping(chd_core *core, chd_peer *peer, chd_out *out)
         .digest = chd_vector_digest(core->vector),
         .members = core->horizon.digest,
         .refuses_ms = chd_core_refuses_ms(core),
+        .to = peer->node,
     };
     chd_pack pack = chd_out_pack(out, CHD_PING_BYTES_MAX);
 

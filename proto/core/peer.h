@@ -34,6 +34,7 @@ typedef struct chd_peer {
     chd_name name; /* of the node, as the next   */
     chd_name region;
     chd_name release;
+    uint64_t route;   /* by which it said HELLO     */
     uint64_t version; /* that both sides speak      */
     uint64_t head;    /* highest sequence it claims */
     uint64_t acknowledged_ns;

@@ -112,6 +112,9 @@ static chd_err put_mesh_ping(writer *out, chd_scan *scan, uint32_t fields,
         put_label_dec(out, " accepted ", ping.accepted);
     }
     put_if_some(out, " refuses ", ping.refuses_ms);
+    if (ping.to != 0) {
+        put_label_id(out, " to ", ping.to);
+    }
     return CHD_OK;
 }
 

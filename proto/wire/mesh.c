@@ -186,15 +186,20 @@ static chd_mesh_ping scan_ping_fields(chd_scan *scan)
     read.head = 0;
     read.accepted = 0;
     read.refuses_ms = 0;
+    read.to = 0;
     return read;
 }
 
 /* Read what may stand behind the fields that everybody writes. */
-static void scan_refuses(chd_scan *scan, uint32_t fields, uint32_t known,
-                         chd_mesh_ping *read)
+static void scan_ping_end(chd_scan *scan, uint32_t fields, uint32_t known,
+                          chd_mesh_ping *read)
 {
     if (fields > known) {
         read->refuses_ms = chd_scan_uint(scan, UINT64_MAX);
+        known++;
+    }
+    if (fields > known) {
+        read->to = chd_scan_uint(scan, UINT64_MAX);
         known++;
     }
     chd_scan_rest(scan, fields, known);
@@ -204,7 +209,7 @@ chd_err chd_mesh_scan_ping(chd_scan *scan, uint32_t fields, chd_mesh_ping *ping)
 {
     chd_mesh_ping read = scan_ping_fields(scan);
 
-    scan_refuses(scan, fields, 5, &read);
+    scan_ping_end(scan, fields, 5, &read);
     const chd_err err = chd_scan_end(scan);
     if (err == CHD_OK) {
         *ping = read;
@@ -221,7 +226,7 @@ chd_err chd_mesh_scan_pong(chd_scan *scan, uint32_t fields, chd_mesh_ping *pong)
     if (read.accepted < read.head) {
         chd_scan_fail(scan, CHD_ERANGE);
     }
-    scan_refuses(scan, fields, 7, &read);
+    scan_ping_end(scan, fields, 7, &read);
     const chd_err err = chd_scan_end(scan);
     if (err == CHD_OK) {
         *pong = read;
@@ -343,7 +348,7 @@ void chd_mesh_pack_ping(chd_pack *pack, const chd_mesh_header *header,
 
     CHD_ASSERT(is_pong || header->type == CHD_MESH_PING);
 
-    chd_mesh_pack_header(pack, header, is_pong ? 8 : 6);
+    chd_mesh_pack_header(pack, header, is_pong ? 9 : 7);
     chd_pack_uint(pack, ping->t0);
     chd_pack_uint(pack, ping->received);
     chd_pack_bool(pack, ping->heard);
@@ -354,6 +359,7 @@ void chd_mesh_pack_ping(chd_pack *pack, const chd_mesh_header *header,
         chd_pack_uint(pack, ping->accepted);
     }
     chd_pack_uint(pack, ping->refuses_ms);
+    chd_pack_uint(pack, ping->to);
 }
 
 void chd_mesh_pack_head(chd_pack *pack, const chd_mesh_header *header,

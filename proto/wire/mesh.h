@@ -104,6 +104,7 @@ typedef struct chd_mesh_ping {
     uint64_t refuses_ms; /* all sessions of the sender refuse to serve when
                             they are stale for longer, whoever is silent;
                             0: not all of them                              */
+    uint64_t to;         /* whom it is for; 0: it does not say so            */
 } chd_mesh_ping;
 
 /* Read the header.  The version is not judged, so that a newer release can be

@@ -58,7 +58,7 @@ static void two_of_one_node(sim_world *world)
                  "[16630ms] node-1 peer_moved node-2 received=0 head=0\n"
                  "[16630ms] node-1 peer_hello node-2 version=1 head=0\n"
                  "[16706ms] node-1 peer_live node-2 received=0 head=0\n"
-                 "[17256ms] node-2 peer_hears_us node-1 silent_ms=187 "
+                 "[17000ms] node-2 peer_hears_us node-1 silent_ms=292 "
                  "received=0\n"
                  "[26630ms] node-1 peer_forgotten at nobody "
                  "silent_ms=10372 listed=0\n");

@@ -173,18 +173,18 @@ static void events_do_not_come(sim_world *world)
                  "attempts=1\n"
                  "[ 2758ms] node-2 peer_deaf_to_us node-1 silent_ms=0 "
                  "received=0\n"
-                 "[ 5114ms] node-1 peer_redialled node-2 silent_ms=5109 "
+                 "[ 5333ms] node-1 peer_redialled node-2 silent_ms=5328 "
                  "attempts=2\n"
-                 "[10000ms] node-1 peer_redialled node-2 silent_ms=9995 "
+                 "[10498ms] node-1 peer_redialled node-2 silent_ms=10493 "
                  "attempts=3\n"
-                 "[19489ms] node-1 peer_redialled node-2 silent_ms=19484 "
+                 "[20566ms] node-1 peer_redialled node-2 silent_ms=20561 "
                  "attempts=4\n"
-                 "[38862ms] node-1 peer_redialled node-2 silent_ms=38857 "
+                 "[37717ms] node-1 peer_redialled node-2 silent_ms=37712 "
                  "attempts=5\n");
     world->options.canary = SIM_CANARY_NONE;
     story_until(world, 75000);
-    story_expect(world, "[40425ms] node-1 peer_live node-2 received=0 head=0\n"
-                        "[40873ms] node-2 peer_hears_us node-1 silent_ms=123 "
+    story_expect(world, "[40899ms] node-1 peer_live node-2 received=0 head=0\n"
+                        "[41000ms] node-2 peer_hears_us node-1 silent_ms=99 "
                         "received=0\n");
 }
 

@@ -267,6 +267,7 @@ static void mesh_ping(chd_pack *pack)
         .digest = 0x0123456789abcdef,
         .members = 0xfedcba9876543210,
         .refuses_ms = 2000,
+        .to = NODE_B,
     };
     const chd_mesh_header header = header_of(CHD_MESH_PING);
 
@@ -283,6 +284,7 @@ static void mesh_pong(chd_pack *pack)
         .members = 1,
         .head = 70001,
         .accepted = 70002,
+        .to = NODE_A,
     };
     const chd_mesh_header header = {1, CHD_MESH_PONG, TEXT("prod"), NODE_B};
 

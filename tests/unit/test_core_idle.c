@@ -5,6 +5,7 @@
 #include "tests/support/rig.h"
 
 #define MEMBER UINT64_C(77)
+#define ROUTE UINT64_C(7)
 #define INTERVAL (500 * CHD_MS)
 
 static rig *bench;
@@ -26,12 +27,18 @@ static void teardown(void)
 TestSuite(core_idle, .init = setup, .fini = teardown);
 
 /* The member pings, and its beacon comes. */
-static void ping(bool heard)
+static void ping(uint64_t route, bool heard)
 {
     const chd_mesh_ping message = {.t0 = 1, .heard = heard};
+    const chd_input input = {
+        .kind = CHD_IN_CONTROL,
+        .u.message = {.bytes =
+                          rig_say_ping(buf, MEMBER, CHD_MESH_PING, &message),
+                      .route = route,
+                      .peer = CHD_PEER_NONE},
+    };
 
-    rig_control(bench, CHD_PEER_NONE,
-                rig_say_ping(buf, MEMBER, CHD_MESH_PING, &message));
+    rig_feed(bench, &input);
     rig_broadcast(bench, rig_head(buf, MEMBER, CHD_MESH_BEACON, 0));
 }
 
@@ -42,7 +49,7 @@ static size_t idle(size_t intervals, bool heard)
     const size_t before = bench->actions[CHD_ACT_BROADCAST];
 
     for (size_t i = 0; i < intervals; i++) {
-        ping(heard);
+        ping(ROUTE, heard);
         rig_pass(bench, INTERVAL);
     }
     return bench->actions[CHD_ACT_BROADCAST] - before;
@@ -70,17 +77,78 @@ Test(core_idle, beacons_repeat_news)
     cr_expect_eq(idle(16, true), 16 / 4);
 }
 
+/* The member dials us, too, and its HELLO comes by ROUTE. */
+static void be_dialled(void)
+{
+    rig_control(bench, CHD_PEER_NONE,
+                rig_hello(buf, MEMBER, CHD_MESH_HELLO, 2, 0));
+    rig_turn(bench);
+}
+
+Test(core_idle, pong_travels_on_our_own_link)
+{
+    be_dialled();
+    const size_t replies = bench->actions[CHD_ACT_REPLY];
+    const size_t pongs = bench->said[CHD_MESH_PONG];
+    ping(ROUTE, true);
+    cr_expect_eq(bench->said[CHD_MESH_PONG], pongs + 1);
+    cr_expect_eq(bench->actions[CHD_ACT_REPLY], replies);
+    cr_expect_eq(bench->said_to, bench->dialled);
+}
+
+Test(core_idle, what_may_be_meant_for_another_is_answered_where_it_came_from)
+{
+    be_dialled();
+    const size_t replies = bench->actions[CHD_ACT_REPLY];
+    const size_t pings = bench->said[CHD_MESH_PING];
+    rig_pass(bench, INTERVAL / 2);
+    ping(ROUTE + 1, true);
+    cr_expect_eq(bench->actions[CHD_ACT_REPLY], replies + 1);
+    cr_expect_eq(bench->said[CHD_MESH_PING], pings);
+}
+
+static uint64_t misdirected(void)
+{
+    return chd_core_stats(bench->core)->misdirected;
+}
+
+Test(core_idle, what_is_for_another_tells_nothing_of_us)
+{
+    const chd_mesh_ping message = {
+        .t0 = 1, .received = 1, .heard = true, .to = RIG_NODE + 1};
+
+    be_dialled();
+    rig_greet(bench, 0);
+    rig_publish(bench, 0, 1, 1);
+    rig_pass(bench, 1);
+    const size_t replies = bench->actions[CHD_ACT_REPLY];
+    const uint64_t told = bench->replicated;
+    rig_control(bench, CHD_PEER_NONE,
+                rig_say_ping(buf, MEMBER, CHD_MESH_PING, &message));
+    cr_expect_eq(bench->actions[CHD_ACT_REPLY], replies + 1,
+                 "who pings learns who is here");
+    rig_control(bench, bench->dialled,
+                rig_say_ping(buf, MEMBER, CHD_MESH_PONG, &message));
+    rig_turn(bench);
+    cr_expect_eq(misdirected(), 2);
+    cr_expect_eq(bench->replicated, told);
+    rig_control(bench, CHD_PEER_NONE, rig_ack(buf, MEMBER, RIG_NODE, 1));
+    rig_turn(bench);
+    cr_expect_neq(bench->replicated, told, "this was for us");
+}
+
 Test(core_idle, who_is_pinged_pings_back_and_keeps_that_time)
 {
+    be_dialled();
     (void)idle(4, true);
     size_t pings = bench->said[CHD_MESH_PING];
     rig_pass(bench, INTERVAL / 2);
     cr_assert_eq(bench->said[CHD_MESH_PING], pings);
     for (size_t i = 0; i < 8; i++) {
-        ping(true);
+        ping(ROUTE, true);
         pings++;
         cr_expect_eq(bench->said[CHD_MESH_PING], pings);
-        ping(true);
+        ping(ROUTE, true);
         rig_pass(bench, INTERVAL / 2);
         rig_pass(bench, INTERVAL / 2);
         cr_expect_eq(bench->said[CHD_MESH_PING], pings, "%zu", i);

@@ -569,14 +569,14 @@ Test(mesh, a_ping_comes_back_as_it_was_sent)
 {
     chd_pack pack = pack_begin();
     const chd_mesh_header header = header_of(CHD_MESH_PING);
-    const chd_mesh_ping sent = {UINT64_MAX, CHD_SEQ_MAX, true, UINT64_MAX,
-                                7,          8,           9,    10};
+    const chd_mesh_ping sent = {UINT64_MAX, CHD_SEQ_MAX, true, UINT64_MAX, 7,
+                                8,          9,           10,   12};
     chd_mesh_ping ping;
     uint32_t fields = 0;
 
     chd_mesh_pack_ping(&pack, &header, &sent);
     chd_scan scan = scan_begin(&pack, CHD_MESH_PING, &fields);
-    cr_assert_eq(fields, 6);
+    cr_assert_eq(fields, 7);
     cr_assert_eq(chd_mesh_scan_ping(&scan, fields, &ping), CHD_OK);
     cr_assert_eq(ping.t0, UINT64_MAX);
     cr_assert_eq(ping.received, CHD_SEQ_MAX);
@@ -586,20 +586,21 @@ Test(mesh, a_ping_comes_back_as_it_was_sent)
     cr_assert_eq(ping.head, 0); /* only PONG has it */
     cr_assert_eq(ping.accepted, 0);
     cr_assert_eq(ping.refuses_ms, 10);
+    cr_assert_eq(ping.to, 12);
 }
 
 Test(mesh, a_pong_comes_back_as_it_was_sent)
 {
     chd_pack pack = pack_begin();
     const chd_mesh_header header = header_of(CHD_MESH_PONG);
-    const chd_mesh_ping sent = {1,           2, false, 3, 4, CHD_SEQ_MAX - 1,
-                                CHD_SEQ_MAX, 11};
+    const chd_mesh_ping sent = {1,           2,  false, 3, 4, CHD_SEQ_MAX - 1,
+                                CHD_SEQ_MAX, 11, 12};
     chd_mesh_ping pong;
     uint32_t fields = 0;
 
     chd_mesh_pack_ping(&pack, &header, &sent);
     chd_scan scan = scan_begin(&pack, CHD_MESH_PONG, &fields);
-    cr_assert_eq(fields, 8);
+    cr_assert_eq(fields, 9);
     cr_assert_eq(chd_mesh_scan_pong(&scan, fields, &pong), CHD_OK);
     cr_assert_eq(pong.t0, 1);
     cr_assert_eq(pong.received, 2);
@@ -609,16 +610,17 @@ Test(mesh, a_pong_comes_back_as_it_was_sent)
     cr_assert_eq(pong.head, CHD_SEQ_MAX - 1);
     cr_assert_eq(pong.accepted, CHD_SEQ_MAX);
     cr_assert_eq(pong.refuses_ms, 11);
+    cr_assert_eq(pong.to, 12);
 }
 
 Test(mesh, positions_in_pings_are_within_their_limit)
 {
     const chd_mesh_header header = header_of(CHD_MESH_PONG);
     const chd_mesh_ping bad[] = {
-        {1, CHD_SEQ_MAX + 1, true, 0, 0, 1, 1, 0},
-        {1, 1, true, 0, 0, CHD_SEQ_MAX + 1, CHD_SEQ_MAX + 1, 0},
-        {1, 1, true, 0, 0, 1, CHD_SEQ_MAX + 1, 0},
-        {1, 1, true, 0, 0, 2, 1, 0}, /* broadcast before it was accepted */
+        {1, CHD_SEQ_MAX + 1, true, 0, 0, 1, 1, 0, 0},
+        {1, 1, true, 0, 0, CHD_SEQ_MAX + 1, CHD_SEQ_MAX + 1, 0, 0},
+        {1, 1, true, 0, 0, 1, CHD_SEQ_MAX + 1, 0, 0},
+        {1, 1, true, 0, 0, 2, 1, 0, 0}, /* broadcast before it was accepted */
     };
 
     for (size_t i = 0; i < CHD_COUNT(bad); i++) {
