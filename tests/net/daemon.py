@@ -244,9 +244,11 @@ class Node:
                                 f'{self.member(other)}')
 
     def sees(self, *others) -> bool:
-        """Tell whether exactly these others are live, and hear it."""
+        """Tell whether exactly these others are live, and hear it, and have
+        answered a PING: then there is every link that it dials."""
         live = {address for address, member in self.members().items()
-                if member['state'] == 'live' and member['hears_us']}
+                if member['state'] == 'live' and member['hears_us']
+                and member['rtt_us'] > 0}
         return live == {other.address for other in others} - {self.address}
 
     def wait_sees(self, *others) -> None:
