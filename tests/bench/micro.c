@@ -230,7 +230,7 @@ static void end_log(void)
 
 static void append(uint64_t key_number)
 {
-    uint8_t record[256];
+    uint8_t record[512];
     char key[KEY_BYTES];
     chd_pack pack;
 
@@ -289,7 +289,7 @@ static void make_full_log(void)
 
 static void encode(size_t count)
 {
-    uint8_t record[256];
+    uint8_t record[512];
     char key[KEY_BYTES];
 
     make_key(key, 1);
@@ -304,7 +304,7 @@ static void encode(size_t count)
 
 static void decode(size_t count)
 {
-    uint8_t record[256];
+    uint8_t record[512];
     char key[KEY_BYTES];
     chd_event event;
     chd_pack pack;
