@@ -44,8 +44,10 @@ warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
     -Wmissing-prototypes -Wformat=2 -Wundef -Wvla $(WERROR)
 mode_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 # The daemon is compiled as a whole, and so is the library: most functions are
-# short, and many calls go from one file to another.
-whole := $(if $(filter release,$(VARIANT)),-flto=auto)
+# short, and many calls go from one file to another.  clang does not know how to
+# make one object of many that way.
+whole := $(if $(findstring clang,$(CC)),,$(if \
+    $(filter release,$(VARIANT)),-flto=auto))
 # Warnings that follow the flow of values misfire on instrumented code.
 sanitised := -O1 -g -fno-omit-frame-pointer -Wno-format-truncation \
     -Wno-maybe-uninitialized -fno-sanitize-recover=all

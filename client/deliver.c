@@ -25,6 +25,9 @@ static bool call_out(coherd_client *client, call_fn *call, const void *what)
 {
     const uint32_t generation = atomic_load(&client->generation);
 
+    if (client->flush_ns != CHD_NEVER_NS) {
+        chd_transport_flush(client); /* the call may take long */
+    }
     client->in_callback = true;
     client->callback_thread = pthread_self();
     pthread_mutex_unlock(&client->mutex);

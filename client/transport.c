@@ -145,15 +145,12 @@ void chd_transport_flush(coherd_client *client)
 void chd_transport_flush_published(coherd_client *client)
 {
     /* A callback may take long, and the thread writes nothing meanwhile. */
-    const bool thread_writes =
-        client->options.mode == COHERD_THREADED &&
-        (!client->in_callback || chd_wait_is_callback(client));
-    const bool may_wait =
-        thread_writes && chd_client_unsent_bytes(client->engine) < WRITE_BYTES;
+    const bool may_wait = client->options.mode == COHERD_THREADED &&
+                          !client->in_callback &&
+                          chd_client_unsent_bytes(client->engine) < WRITE_BYTES;
 
-    const bool comes = client->event_raised || client->flush_ns != CHD_NEVER_NS;
-
-    if (client->writable_wanted || (may_wait && comes)) {
+    if (client->writable_wanted ||
+        (may_wait && client->flush_ns != CHD_NEVER_NS)) {
         return; /* the socket is full, and whoever watches it goes on; or the
                    background thread comes anyhow */
     }

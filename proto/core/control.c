@@ -326,7 +326,11 @@ static chd_peer *note_position(chd_core *core, const control *message,
  * answered at once; so repairs wait until something came back. */
 static void note_up(chd_core *core, chd_peer *peer)
 {
-    if (peer != NULL && !peer->up) {
+    if (peer == NULL) {
+        return;
+    }
+    peer->up_ns = core->now.mono_ns;
+    if (!peer->up) {
         peer->up = true;
         chd_core_repairs_hurry(core);
     }
@@ -344,11 +348,14 @@ static bool is_for_another(chd_core *core, const chd_mesh_ping *ping)
 
 /* libzmq's queues cost memory for each direction in which a link is used, and
  * each write wakes two threads at the other end.  So the answer travels with
- * our own PING, on our link, if there is one to who asked. */
+ * our own PING, on our link, if there is one to who asked; but only if it was
+ * seen to work of late, for a link may take everything and deliver nothing. */
 static void answer_ping(chd_core *core, const control *message, chd_peer *peer,
                         const chd_pack *pong, chd_out *out)
 {
     if (peer == NULL || !peer->dialled || !peer->up ||
+        chd_elapsed(core->now.mono_ns, peer->up_ns,
+                    CHD_SILENT_PINGS * core->config.ping_interval) ||
         peer->route != message->route) {
         chd_core_reply(message->route, pong, out);
         return;

@@ -157,9 +157,9 @@ void chd_core_send_receipt(chd_core *core, uint32_t index, chd_out *out)
     session->unreceipted = 0;
 }
 
-/* Read on to the next event that the session wants, or to the end.  Own events that the pace
- * holds back wait here, too: no session is ahead of the mesh, so that nothing
- * was delivered which could die with this node unheard. */
+/* Read on to the next event that the session wants, or to the end.  Own events
+ * that the pace holds back wait here, too: no session is ahead of the mesh, so
+ * that nothing was delivered which could die with this node unheard. */
 static bool next_wanted(chd_core *core, uint32_t index, chd_log_entry *entry)
 {
     chd_log_cursor *cursor = &core->sessions[index].cursor;

@@ -22,7 +22,7 @@ typedef struct chd_peer {
     bool used;
     bool listed;   /* by DNS or configuration now                     */
     bool dialled;  /* the transport was told to connect               */
-    bool up;       /* something came on the link since it was dialled */
+    bool up;       /* the link showed to be up since it was dialled   */
     bool self;     /* this node itself answers at the address         */
     bool alias;    /* a node that is dialled at another address, too  */
     bool leaving;  /* it said goodbye; what it sent may be on its way */
@@ -51,6 +51,7 @@ typedef struct chd_peer {
     uint64_t dial_due_ns;     /* when to dial (again) without an answer  */
     uint64_t ping_due_ns;
     uint64_t pinged_ns;
+    uint64_t up_ns;            /* when the link last showed to be up       */
     uint64_t unacked_bytes;    /* of its events that we did not acknowledge */
     uint32_t unacked_messages; /* likewise */
     bool lagging;          /* does not count for the pace until it caught up */

@@ -55,6 +55,17 @@ class Broken(NetTest):
         self.links.heal()
         site.settle(time.monotonic(), 'control cut', nodes)
 
+    def test_who_cannot_be_reached_on_control_is_answered_where_it_asks(self):
+        first, second = self.mesh.start(2)
+        self.links.drop(second, CONTROL_PORT)
+        # What the first says on its own link is lost without a word.
+        answers = second.metric('coherd_pongs_received_total')
+        wait.until(lambda:
+                   second.metric('coherd_pongs_received_total') > answers + 5,
+                   'answers on the link of the second')
+        done = second.control('publish', 't', 'hello', '--wait=replicated')
+        self.assertEqual(done.returncode, 0, done.stderr)
+
 
 class Churn(NetTest):
     """Everything at once, and at the end each stream is whole."""

@@ -140,7 +140,7 @@ def exported_symbols(tree):
     static = tree.product('lib/libcoherd.a')
     if static is not None:
         for _, name, kind, _ in _symbols_of(static):
-            if kind.isupper() and kind not in 'U' and name not in declared:
+            if kind.isupper() and kind not in 'UN' and name not in declared:
                 yield f'libcoherd.a shows {name}, which coherd.h does not'
     for library in re.findall(r'\(NEEDED\).*\[(.*?)\]',
                               _output_of('readelf', '-d', shared)):

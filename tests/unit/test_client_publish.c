@@ -402,3 +402,92 @@ Test(client_publish, the_status_has_what_the_sidecar_said)
     }
     coherd_status_free(NULL);
 }
+
+/* --- a callback that takes long holds up nothing that was published ------- */
+
+static void publish_burst(coherd_client *client)
+{
+    const coherd_target key = coherd_key("1");
+
+    for (size_t i = 0; i < 100; i++) {
+        coherd_invalidate(client, "burst", &key, 1, NULL, NULL);
+    }
+}
+
+typedef struct patience {
+    bool publishes;
+    uint64_t items; /* return when so many were written, or in a minute */
+    bool in_vain;
+} patience;
+
+static void wait_for_items(coherd_client *client, const coherd_event *event,
+                           void *arg)
+{
+    patience *self = arg;
+    struct timespec until;
+    int err = 0;
+
+    if (self->publishes) {
+        publish_burst(client);
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 60;
+    pthread_mutex_lock(&sidecar.mutex);
+    while (sidecar.items < self->items && err == 0) {
+        err = pthread_cond_timedwait(&sidecar.changed, &sidecar.mutex, &until);
+    }
+    self->in_vain = err != 0;
+    pthread_mutex_unlock(&sidecar.mutex);
+    on_event(client, event, &saw);
+}
+
+static void ignore_reset(coherd_client *client, const coherd_reset *reset,
+                         void *arg)
+{
+    (void)client;
+    (void)reset;
+    (void)arg;
+}
+
+static coherd_client *open_patient(patience *self)
+{
+    const coherd_options options = {
+        .socket = sidecar.path,
+        .on_event = wait_for_items,
+        .on_reset = ignore_reset,
+        .arg = self,
+    };
+    coherd_client *client = NULL;
+
+    fake_start(&sidecar);
+    cr_assert_eq(coherd_open(&options, &client), COHERD_OK);
+    cr_assert_eq(coherd_subscribe(client, "t"), COHERD_OK);
+    FAKE_WAIT(&sidecar, sidecar.subscribed == 1);
+    return client;
+}
+
+Test(client_publish, what_a_callback_publishes_does_not_wait_for_its_end)
+{
+    patience self = {.publishes = true, .items = 101};
+    coherd_client *client = open_patient(&self);
+
+    coherd_publish(client, "t", NULL, 0, NULL, NULL);
+    FAKE_WAIT(&saw, saw.events == 1);
+    cr_assert_not(self.in_vain);
+    coherd_close(&client);
+}
+
+Test(client_publish, the_end_of_a_burst_does_not_wait_for_a_callback)
+{
+    patience self = {.items = 0};
+    coherd_client *client = open_patient(&self);
+
+    for (uint64_t i = 1; i <= 100; i++) {
+        self.items = i * 101; /* no callback runs now */
+        coherd_publish(client, "t", NULL, 0, NULL, NULL);
+        publish_burst(client);
+        FAKE_WAIT(&saw, saw.events == i);
+        cr_assert_not(self.in_vain);
+    }
+    coherd_close(&client);
+}

@@ -77,6 +77,15 @@ Test(core_idle, beacons_repeat_news)
     cr_expect_eq(idle(16, true), 16 / 4);
 }
 
+/* The member answers on the link that we dialled. */
+static void pong(void)
+{
+    const chd_mesh_ping message = {.t0 = bench->now.mono_ns, .heard = true};
+
+    rig_control(bench, bench->dialled,
+                rig_say_ping(buf, MEMBER, CHD_MESH_PONG, &message));
+}
+
 /* The member dials us, too, and its HELLO comes by ROUTE. */
 static void be_dialled(void)
 {
@@ -94,6 +103,22 @@ Test(core_idle, pong_travels_on_our_own_link)
     cr_expect_eq(bench->said[CHD_MESH_PONG], pongs + 1);
     cr_expect_eq(bench->actions[CHD_ACT_REPLY], replies);
     cr_expect_eq(bench->said_to, bench->dialled);
+}
+
+Test(core_idle, a_link_that_nothing_comes_back_from_carries_no_pong)
+{
+    be_dialled();
+    const size_t replies = bench->actions[CHD_ACT_REPLY];
+    for (size_t i = 0; i < 5; i++) {
+        ping(ROUTE, true);
+        cr_expect_eq(bench->actions[CHD_ACT_REPLY], replies);
+        rig_pass(bench, INTERVAL);
+    }
+    ping(ROUTE, true);
+    cr_expect_eq(bench->actions[CHD_ACT_REPLY], replies + 1);
+    pong();
+    ping(ROUTE, true);
+    cr_expect_eq(bench->actions[CHD_ACT_REPLY], replies + 1);
 }
 
 Test(core_idle, what_may_be_meant_for_another_is_answered_where_it_came_from)
@@ -145,6 +170,7 @@ Test(core_idle, who_is_pinged_pings_back_and_keeps_that_time)
     rig_pass(bench, INTERVAL / 2);
     cr_assert_eq(bench->said[CHD_MESH_PING], pings);
     for (size_t i = 0; i < 8; i++) {
+        pong();
         ping(ROUTE, true);
         pings++;
         cr_expect_eq(bench->said[CHD_MESH_PING], pings);

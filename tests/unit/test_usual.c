@@ -167,7 +167,7 @@ Test(usual, what_is_bad_or_uncommon_is_left_to_the_general_way)
     }
 }
 
-/* --- writing: where there is only just room, it is the general way ---------- */
+/* --- writing: where there is only just room, it is the general way -------- */
 
 static void write_both_ways(const chd_event *event)
 {
