@@ -156,6 +156,9 @@ class Confirm(NetTest):
         frozen.pause()
         publisher.tell('later', PATIENT_MS, 't', 'k')
         wait.until(lambda: self.heard(frozen, 'k'), 'its callback')
+        # Its sidecar answers in order: it knows by now who is waited for.
+        publisher.do('flush', PATIENT_MS)
+        publisher.do('status', PATIENT_MS)
         self.assertEqual(nodes[2].terminate(), 0)
         wait.until(lambda: publisher.pump().receipts, 'the receipt')
         self.assertEqual(counts(publisher.receipts[0]), (3, 2, 1, 0, 0))
