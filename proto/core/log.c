@@ -32,7 +32,8 @@
 /* What is read was written a while ago: others came between. */
 #define READ_AHEAD 768
 
-/* Pages with more strands than this are walked when they are evicted. */
+/* Pages of more topics and origins than this are walked when they are evicted,
+ * and those of more origins also when somebody looks for anything. */
 #define STRANDS_MAX 8u
 
 /* Entries are aligned to eight bytes.  A reference is the offset in all pages
@@ -59,7 +60,7 @@ typedef struct header {
 
 _Static_assert(sizeof(header) == 56, "the cost of an entry is documented");
 
-/* What a page holds, or held, of one origin and topic. */
+/* What a page holds, or held, of one origin and topic, or of one origin. */
 typedef struct strand {
     uint64_t origin;
     uint64_t topic_hash;
@@ -78,6 +79,7 @@ typedef struct page {
     uint32_t live_count;
     uint32_t indexed;      /* bytes whose entries by_seq knows            */
     uint32_t strand_count; /* above STRANDS_MAX: too many, nothing is known */
+    bool mixed;            /* a strand has all topics of its origin       */
     uint32_t next;         /* in the order of entries, or of free pages   */
     uint32_t prev;
     strand strands[STRANDS_MAX];
@@ -274,8 +276,8 @@ static strand *strand_of(page *home, const header *entry)
     if (home->strand_count <= STRANDS_MAX) {
         for (uint32_t i = home->strand_count; i-- > 0;) {
             strand *known = &home->strands[i];
-            if (known->topic_hash == entry->topic_hash &&
-                known->origin == entry->origin) {
+            if (known->origin == entry->origin &&
+                (known->topic_hash == entry->topic_hash || home->mixed)) {
                 return known;
             }
         }
@@ -283,10 +285,37 @@ static strand *strand_of(page *home, const header *entry)
     return NULL;
 }
 
+/* Let each strand have all topics of its origin, so that there is room. */
+static void mix_topics(page *home)
+{
+    strand *all = home->strands;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < home->strand_count; i++) {
+        uint32_t same = 0;
+        while (same < kept && all[same].origin != all[i].origin) {
+            same++;
+        }
+        if (same == kept) {
+            all[kept++] = all[i];
+        } else {
+            all[same].first = chd_min_u64(all[same].first, all[i].first);
+            all[same].last = chd_max_u64(all[same].last, all[i].last);
+            all[same].live += all[i].live;
+        }
+    }
+    home->strand_count = kept;
+    home->mixed = true;
+}
+
 static void note_strand(page *home, const header *entry, uint32_t offset)
 {
     strand *known = strand_of(home, entry);
 
+    if (known == NULL && home->strand_count == STRANDS_MAX && !home->mixed) {
+        mix_topics(home);
+        known = strand_of(home, entry);
+    }
     if (known != NULL) {
         known->first = chd_min_u64(known->first, entry->seq);
         known->last = chd_max_u64(known->last, entry->seq);
@@ -339,7 +368,7 @@ static void forget_page(chd_log *log, uint32_t index)
 {
     const page *home = &log->pages[index];
 
-    if (home->strand_count <= STRANDS_MAX) {
+    if (!home->mixed) {
         for (uint32_t i = 0; i < home->strand_count; i++) {
             const strand *gone = &home->strands[i];
             if (gone->live > 0) {
@@ -450,6 +479,7 @@ static void merge(chd_log *log, uint32_t index)
     unindex_page(log, index);
     unindex_page(log, next);
     home->strand_count = 0;
+    home->mixed = false;
     home->live_count = 0;
     move_live(log, index, index, 0);
     move_live(log, next, index, home->used);
