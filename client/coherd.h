@@ -64,7 +64,7 @@
  *     own events, so code that writes the new value into its own cache first
  *     will see it dropped.
  *  7. COHERD_OK from a publish without waiting means: taken into this client's
- *     window, sent at once, or in a burst by the background thread in a moment
+ *     window, sent at once, or in a burst by the background thread 0.2 ms later
  *     (many calls share a message then), and sent again if the sidecar dies.
  *     It stays there until the sidecar has reported that one more sidecar has
  *     it, or that there is no other.  A process that exits right away takes
